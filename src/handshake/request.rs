@@ -1,0 +1,646 @@
+//! The client's request as the server sees it: parsed in place, once, and checked.
+
+use core::{error, fmt, mem::MaybeUninit};
+
+use super::{
+    Key, Limits, MAX_HEADERS,
+    head::{HeadError, HeadScan},
+};
+use crate::{
+    extension::{Element, MAX_ELEMENTS},
+    http::{elements, has_element, is_token, is_token_byte, split_authority},
+};
+
+/// Finds and parses a request, however its bytes arrive.
+///
+/// The bytes stay with the caller, who gathers them in one buffer.
+///
+/// ```
+/// use wscore::{HeaderSlots, Limits, RequestParser};
+/// let bytes = b"GET /chat?room=1 HTTP/1.1\r\nHost: example.com\r\n\r\nbehind it";
+/// let mut parser = RequestParser::new(Limits::default());
+/// assert!(parser.parse(&bytes[..20], &mut HeaderSlots::new())?.is_none());
+/// let mut slots = HeaderSlots::new();
+/// let request = parser.parse(bytes, &mut slots)?.unwrap();
+/// assert_eq!((request.path(), request.query()), ("/chat", Some("room=1")));
+/// assert_eq!(&bytes[request.size()..], b"behind it");
+/// # Ok::<(), wscore::RequestError>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct RequestParser {
+    limits: Limits,
+    scan: HeadScan,
+}
+
+/// Room for the headers of one request, on the stack; making it costs nothing.
+pub struct HeaderSlots<'a>([MaybeUninit<httparse::Header<'a>>; MAX_HEADERS]);
+
+impl HeaderSlots<'_> {
+    /// Room for [`MAX_HEADERS`] headers.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self([const { MaybeUninit::uninit() }; MAX_HEADERS])
+    }
+}
+
+impl Default for HeaderSlots<'_> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for HeaderSlots<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("HeaderSlots")
+    }
+}
+
+impl RequestParser {
+    /// A parser at the beginning of a connection.
+    #[must_use]
+    pub fn new(limits: Limits) -> Self {
+        let headers = limits.headers.min(MAX_HEADERS);
+        Self { limits: Limits { headers, ..limits }, scan: HeadScan::default() }
+    }
+
+    /// The request, or `None` while more bytes are wanted.
+    ///
+    /// `received` is all that came from the client, from its first byte on. A request is
+    /// well-formed HTTP/1.1 (or 1.0) with one valid Host and without a body; whether it asks for
+    /// a WebSocket, [`Request::upgrade`] says. Asked again with the same bytes, the answer is the
+    /// same.
+    ///
+    /// # Errors
+    /// The rule that the client broke, as soon as that is certain.
+    pub fn parse<'a>(
+        &mut self,
+        received: &'a [u8],
+        slots: &'a mut HeaderSlots<'a>,
+    ) -> Result<Option<Request<'a>>, RequestError> {
+        // What is not HTTP at all is refused at its first byte.
+        if received.first().is_some_and(|&first| !is_token_byte(first) && first != b'\r') {
+            return Err(RequestError::Malformed);
+        }
+        let Some(size) = self.scan.advance(received, &self.limits)? else {
+            return Ok(None);
+        };
+        let head = &received[..size];
+        let mut parsed = httparse::Request::new(&mut []);
+        match parsed.parse_with_uninit_headers(head, &mut slots.0) {
+            Ok(httparse::Status::Complete(used)) if used == size => {}
+            Ok(_) => return Err(RequestError::Malformed),
+            Err(error) => return Err(classify(error, head)),
+        }
+        let (Some(method), Some(target), Some(minor)) =
+            (parsed.method, parsed.path, parsed.version)
+        else {
+            return Err(RequestError::Malformed);
+        };
+        let (authority, target) = split_target(target).ok_or(RequestError::TargetInvalid)?;
+        let fields = Fields::gather(parsed.headers)?;
+        // RFC 9112 §3.2.2: the authority of an absolute target replaces Host.
+        let host = authority.unwrap_or(fields.host);
+        let request =
+            Request { method, target, minor, size, host, headers: parsed.headers, fields };
+        Ok(Some(request))
+    }
+}
+
+/// What the syntax error of the parser means for the client.
+fn classify(error: httparse::Error, head: &[u8]) -> RequestError {
+    match error {
+        httparse::Error::Version => other_version(head),
+        httparse::Error::TooManyHeaders => RequestError::TooManyHeaders,
+        _ => RequestError::Malformed,
+    }
+}
+
+/// Tells a well-formed version that we do not speak from a malformed one.
+fn other_version(head: &[u8]) -> RequestError {
+    let mut parts = head.trim_ascii_start().split(|&byte| byte == b' ');
+    let target = parts.nth(1).and_then(|target| core::str::from_utf8(target).ok());
+    let version = parts.next().and_then(|rest| rest.split_first_chunk());
+    match (target.and_then(split_target), version) {
+        (None, _) => RequestError::TargetInvalid,
+        // RFC 9112 §2.3: HTTP-version = "HTTP/" DIGIT "." DIGIT
+        (
+            _,
+            Some(([b'H', b'T', b'T', b'P', b'/', b'0'..=b'9', b'.', b'0'..=b'9'], [b'\r', ..])),
+        ) => RequestError::VersionNotSupported,
+        _ => RequestError::Malformed,
+    }
+}
+
+/// Splits a target into the authority that it may begin with and its path and query.
+fn split_target(target: &str) -> Option<(Option<&str>, &str)> {
+    // RFC 6455 §3: a fragment is never part of a target; RFC 3986 §2: a URI is ASCII.
+    if target.contains('#') || !target.is_ascii() {
+        return None;
+    }
+    if target.starts_with('/') {
+        return Some((None, target));
+    }
+    // RFC 9112 §3.2.2, RFC 6455 §4.1: an absolute target is an http or https URI.
+    let (scheme, rest) = target.split_once("://")?;
+    if !scheme.eq_ignore_ascii_case("http") && !scheme.eq_ignore_ascii_case("https") {
+        return None;
+    }
+    let (authority, target) = match rest.find(['/', '?']) {
+        Some(at) if rest[at..].starts_with('/') => rest.split_at(at),
+        None => (rest, "/"),
+        Some(_) => return None,
+    };
+    split_authority(authority)?;
+    Some((Some(authority), target))
+}
+
+/// A request whose syntax is right, borrowed from the bytes that were received.
+#[derive(Clone, Copy, Debug)]
+pub struct Request<'a> {
+    method: &'a str,
+    target: &'a str,
+    minor: u8,
+    size: usize,
+    host: &'a str,
+    headers: &'a [httparse::Header<'a>],
+    fields: Fields<'a>,
+}
+
+impl<'a> Request<'a> {
+    /// The method, such as `GET`.
+    #[must_use]
+    pub const fn method(&self) -> &'a str {
+        self.method
+    }
+
+    /// Path and query as they were sent, such as `/chat?room=1`; never empty.
+    #[must_use]
+    pub const fn target(&self) -> &'a str {
+        self.target
+    }
+
+    /// The path, such as `/chat`.
+    #[must_use]
+    pub fn path(&self) -> &'a str {
+        self.target.split_once('?').map_or(self.target, |(path, _)| path)
+    }
+
+    /// What stands behind the question mark, if there is one.
+    #[must_use]
+    pub fn query(&self) -> Option<&'a str> {
+        self.target.split_once('?').map(|(_, query)| query)
+    }
+
+    /// The host that the client means, with its port if it sent one.
+    #[must_use]
+    pub const fn host(&self) -> &'a str {
+        self.host
+    }
+
+    /// How long the head is, in bytes: what came behind it begins there.
+    #[must_use]
+    pub const fn size(&self) -> usize {
+        self.size
+    }
+
+    /// All headers in order: the name as it was sent, the value without surrounding space.
+    pub fn headers(&self) -> impl Iterator<Item = (&'a str, &'a [u8])> + use<'a> {
+        self.headers.iter().map(|header| (header.name, header.value))
+    }
+
+    /// The value of the first header of this name, in any case of letters.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&'a [u8]> {
+        self.headers().find(|(other, _)| other.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+    }
+
+    /// The subprotocols that the client offers, its favourite first.
+    pub fn protocols(&self) -> impl Iterator<Item = &'a str> + use<'a> {
+        self.values(Field::Protocol)
+            .flat_map(elements)
+            .filter_map(|protocol| core::str::from_utf8(protocol).ok())
+    }
+
+    /// The extensions that the client offers, its favourite first.
+    pub fn extensions(&self) -> impl Iterator<Item = Element<'a>> + use<'a> {
+        self.values(Field::Extensions).flat_map(Element::list).filter_map(Result::ok)
+    }
+
+    /// The values of the headers of this kind.
+    fn values(&self, field: Field) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+        self.headers
+            .iter()
+            .filter(move |header| Field::of(header.name) == field)
+            .map(|header| header.value)
+    }
+
+    /// The headers that the handshake itself has no use for, `Origin` and `Cookie` among them.
+    pub(crate) fn other_headers(&self) -> impl Iterator<Item = (&'a str, &'a [u8])> + use<'a> {
+        self.headers
+            .iter()
+            .filter(|header| Field::of(header.name) == Field::Other)
+            .map(|header| (header.name, header.value))
+    }
+
+    /// Whether the client asks for an upgrade to anything: if not, this is plain HTTP.
+    #[must_use]
+    pub const fn has_upgrade(&self) -> bool {
+        !matches!(self.fields.upgrade, Upgrade::Missing)
+    }
+
+    /// Checks that this is the request of a WebSocket client, and answers its key
+    /// (RFC 6455 §4.2.1).
+    ///
+    /// # Errors
+    /// The first rule that is broken.
+    pub fn upgrade(&self) -> Result<Key, RequestError> {
+        // RFC 9110 §7.8: HTTP/1.0 knows no Upgrade.
+        if self.minor != 1 {
+            return Err(RequestError::VersionNotSupported);
+        }
+        // RFC 6455 §4.2.1: the method is GET.
+        match self.method {
+            "GET" => {}
+            "HEAD" => return Err(RequestError::HeadNotAllowed),
+            _ => return Err(RequestError::MethodNotAllowed),
+        }
+        self.fields.upgrade()
+    }
+}
+
+/// The headers that mean something to the handshake.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Field {
+    Host,
+    Upgrade,
+    Connection,
+    Key,
+    Version,
+    Protocol,
+    Extensions,
+    ContentLength,
+    TransferEncoding,
+    Other,
+}
+
+impl Field {
+    #[inline]
+    fn of(name: &str) -> Self {
+        // The lengths differ but for one pair, so most headers are told apart by a number.
+        let (expected, field) = match name.len() {
+            4 => ("host", Self::Host),
+            7 => ("upgrade", Self::Upgrade),
+            10 => ("connection", Self::Connection),
+            14 => ("content-length", Self::ContentLength),
+            17 if name.starts_with(['s', 'S']) => ("sec-websocket-key", Self::Key),
+            17 => ("transfer-encoding", Self::TransferEncoding),
+            21 => ("sec-websocket-version", Self::Version),
+            22 => ("sec-websocket-protocol", Self::Protocol),
+            24 => ("sec-websocket-extensions", Self::Extensions),
+            _ => return Self::Other,
+        };
+        if name.eq_ignore_ascii_case(expected) { field } else { Self::Other }
+    }
+}
+
+/// What the Upgrade headers ask for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Upgrade {
+    Missing,
+    Other,
+    WebSocket,
+}
+
+/// What one pass over the headers finds of the handshake.
+#[derive(Clone, Copy, Debug)]
+struct Fields<'a> {
+    host: &'a str,
+    upgrade: Upgrade,
+    connection_upgrade: bool,
+    key: Option<&'a [u8]>,
+    version: Option<&'a [u8]>,
+    /// The first header of a WebSocket that is wrong by itself.
+    error: Option<RequestError>,
+}
+
+impl<'a> Fields<'a> {
+    fn gather(headers: &[httparse::Header<'a>]) -> Result<Self, RequestError> {
+        let mut host = None;
+        let mut content_length = None;
+        let mut protocols = 0;
+        let mut extensions = 0;
+        let mut fields = Fields {
+            host: "",
+            upgrade: Upgrade::Missing,
+            connection_upgrade: false,
+            key: None,
+            version: None,
+            error: None,
+        };
+        for (index, header) in headers.iter().enumerate() {
+            let value = header.value;
+            match Field::of(header.name) {
+                Field::Other => {}
+                // RFC 9112 §3.2: one Host, or the request is refused.
+                Field::Host => match host.replace(value) {
+                    None => {}
+                    Some(_) => return Err(RequestError::HostDuplicate),
+                },
+                Field::Upgrade if has_element(value, "websocket") => {
+                    fields.upgrade = Upgrade::WebSocket;
+                }
+                Field::Upgrade if fields.upgrade == Upgrade::Missing => {
+                    fields.upgrade = Upgrade::Other;
+                }
+                Field::Upgrade => {}
+                Field::Connection => fields.connection_upgrade |= has_element(value, "upgrade"),
+                // RFC 6455 §11.3.1: the key stands once.
+                Field::Key => fields.once(fields.key, RequestError::KeyDuplicate, |fields| {
+                    fields.key = Some(value);
+                }),
+                // RFC 6455 §11.3.5: a client sends the version once.
+                Field::Version => {
+                    fields.once(fields.version, RequestError::VersionInvalid, |fields| {
+                        fields.version = Some(value);
+                    })
+                }
+                Field::Protocol => {
+                    let before = &headers[..index];
+                    fields.note(check_protocols(value, before, &mut protocols));
+                }
+                Field::Extensions => fields.note(check_extensions(value, &mut extensions)),
+                // RFC 9112 §6: a length is one number; an upgrade has no body.
+                Field::ContentLength => match content_length.replace(value) {
+                    None if !value.is_empty() && value.iter().all(|&digit| digit == b'0') => {}
+                    _ => return Err(RequestError::BodyPresent),
+                },
+                Field::TransferEncoding => return Err(RequestError::BodyPresent),
+            }
+        }
+        fields.host = check_host(host)?;
+        Ok(fields)
+    }
+
+    /// Keeps a header that may stand once.
+    fn once(&mut self, old: Option<&[u8]>, error: RequestError, keep: impl FnOnce(&mut Self)) {
+        match old {
+            None => keep(self),
+            Some(_) => self.note(Err(error)),
+        }
+    }
+
+    fn note(&mut self, result: Result<(), RequestError>) {
+        self.error = self.error.or(result.err());
+    }
+
+    fn upgrade(&self) -> Result<Key, RequestError> {
+        // RFC 6455 §4.2.1 (3): Upgrade names websocket.
+        match self.upgrade {
+            Upgrade::WebSocket => {}
+            Upgrade::Missing => return Err(RequestError::UpgradeMissing),
+            Upgrade::Other => return Err(RequestError::UpgradeInvalid),
+        }
+        // RFC 6455 §4.2.1 (4): Connection names upgrade.
+        if !self.connection_upgrade {
+            return Err(RequestError::ConnectionInvalid);
+        }
+        if let Some(error) = self.error {
+            return Err(error);
+        }
+        check_version(self.version)?;
+        // RFC 6455 §4.2.1 (5): a key of 16 bytes.
+        let key = self.key.ok_or(RequestError::KeyMissing)?;
+        Key::parse(key).ok_or(RequestError::KeyInvalid)
+    }
+}
+
+fn check_host(host: Option<&[u8]>) -> Result<&str, RequestError> {
+    // RFC 9112 §3.2: a request without a valid Host is refused.
+    let host = core::str::from_utf8(host.ok_or(RequestError::HostMissing)?).ok();
+    let host = host.filter(|host| split_authority(host).is_some());
+    host.ok_or(RequestError::HostInvalid)
+}
+
+fn check_version(version: Option<&[u8]>) -> Result<(), RequestError> {
+    // RFC 6455 §4.2.1 (6), §4.3: version = 0 to 255 without leading zeros, and ours is 13.
+    match version {
+        Some(b"13") => Ok(()),
+        Some([b'0'..=b'9'] | [b'1'..=b'9', b'0'..=b'9']) => Err(RequestError::VersionUnsupported),
+        Some([b'1', b'0'..=b'9', b'0'..=b'9']) => Err(RequestError::VersionUnsupported),
+        Some([b'2', b'0'..=b'4', b'0'..=b'9']) => Err(RequestError::VersionUnsupported),
+        Some([b'2', b'5', b'0'..=b'5']) => Err(RequestError::VersionUnsupported),
+        Some(_) => Err(RequestError::VersionInvalid),
+        None => Err(RequestError::VersionMissing),
+    }
+}
+
+/// Checks one more list of subprotocols against the headers before it; `count` is of all.
+fn check_protocols(
+    value: &[u8],
+    before: &[httparse::Header<'_>],
+    count: &mut usize,
+) -> Result<(), RequestError> {
+    let lists = before.iter().filter(|header| Field::of(header.name) == Field::Protocol);
+    let earlier = || lists.clone().flat_map(|header| elements(header.value));
+    let count_before = *count;
+    for (index, protocol) in elements(value).enumerate() {
+        *count += 1;
+        // RFC 6455 §4.1 (10): tokens, each different from the others; not more than we compare.
+        let repeated = earlier().chain(elements(value).take(index)).any(|other| other == protocol);
+        if !is_token(protocol) || repeated || *count > MAX_ELEMENTS {
+            return Err(RequestError::ProtocolInvalid);
+        }
+    }
+    // RFC 6455 §4.3: a list has one element at least.
+    if *count == count_before {
+        return Err(RequestError::ProtocolInvalid);
+    }
+    Ok(())
+}
+
+/// Checks the grammar of one more list of extensions; `count` is of all.
+fn check_extensions(value: &[u8], count: &mut usize) -> Result<(), RequestError> {
+    let count_before = *count;
+    for element in Element::list(value) {
+        *count += 1;
+        // RFC 6455 §9.1: the whole list is well-formed, or the connection fails.
+        if element.is_err() || *count > MAX_ELEMENTS {
+            return Err(RequestError::ExtensionsInvalid);
+        }
+    }
+    // RFC 6455 §9.1: a list has one element at least.
+    if *count == count_before {
+        return Err(RequestError::ExtensionsInvalid);
+    }
+    Ok(())
+}
+
+/// A rule that a client's request broke; [`status`](Self::status) maps each to the answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum RequestError {
+    /// Not the syntax of an HTTP/1.1 request (RFC 9112 §2).
+    Malformed,
+    /// A line that ends with LF alone (RFC 9112 §2.2).
+    BareLineFeed,
+    /// A target that is neither a path nor an absolute http URI, or has a fragment
+    /// (RFC 9112 §3.2, RFC 6455 §3).
+    TargetInvalid,
+    /// A request line longer than the limit.
+    RequestLineTooLong,
+    /// A header line longer than the limit.
+    HeaderTooLong,
+    /// A head longer than the limit.
+    HeadTooLong,
+    /// More headers than the limit.
+    TooManyHeaders,
+    /// An HTTP version other than 1.1 (RFC 6455 §4.2.1).
+    VersionNotSupported,
+    /// A method other than GET (RFC 6455 §4.2.1).
+    MethodNotAllowed,
+    /// The method HEAD, whose answer has no body.
+    HeadNotAllowed,
+    /// A body is announced (RFC 9112 §6).
+    BodyPresent,
+    /// No Host (RFC 9112 §3.2).
+    HostMissing,
+    /// More than one Host (RFC 9112 §3.2).
+    HostDuplicate,
+    /// A Host that is not a name or address with a port (RFC 9110 §7.2).
+    HostInvalid,
+    /// No Upgrade: plain HTTP where a WebSocket is served (RFC 9110 §15.5.22).
+    UpgradeMissing,
+    /// An Upgrade to something else (RFC 6455 §4.2.1).
+    UpgradeInvalid,
+    /// A Connection that does not name upgrade (RFC 6455 §4.2.1).
+    ConnectionInvalid,
+    /// No Sec-WebSocket-Key (RFC 6455 §4.2.1).
+    KeyMissing,
+    /// More than one Sec-WebSocket-Key (RFC 6455 §11.3.1).
+    KeyDuplicate,
+    /// A Sec-WebSocket-Key that is not 16 bytes in base64 (RFC 6455 §4.2.1).
+    KeyInvalid,
+    /// No Sec-WebSocket-Version (RFC 6455 §4.2.1).
+    VersionMissing,
+    /// A Sec-WebSocket-Version that is no version, or more than one (RFC 6455 §4.3, §11.3.5).
+    VersionInvalid,
+    /// A Sec-WebSocket-Version other than 13 (RFC 6455 §4.4).
+    VersionUnsupported,
+    /// Subprotocols that are not different tokens (RFC 6455 §4.1, §4.3).
+    ProtocolInvalid,
+    /// Extensions that do not follow the grammar, or more than 64 (RFC 6455 §9.1).
+    ExtensionsInvalid,
+    /// Bytes behind the request before it was answered, where they are refused (RFC 6455 §4.1).
+    EarlyData,
+    /// An Origin that is not allowed (RFC 6455 §10.2).
+    OriginForbidden,
+    /// More than one Origin (RFC 6454 §7.3).
+    OriginDuplicate,
+    /// The request was not complete in time.
+    Timeout,
+}
+
+impl RequestError {
+    /// The HTTP status that tells the client what it did wrong.
+    ///
+    /// ```
+    /// assert_eq!(wscore::RequestError::MethodNotAllowed.status(), 405);
+    /// ```
+    #[must_use]
+    pub const fn status(&self) -> u16 {
+        match self {
+            Self::Malformed
+            | Self::BareLineFeed
+            | Self::TargetInvalid
+            | Self::BodyPresent
+            | Self::HostMissing
+            | Self::HostDuplicate
+            | Self::HostInvalid
+            | Self::UpgradeInvalid
+            | Self::ConnectionInvalid
+            | Self::KeyMissing
+            | Self::KeyDuplicate
+            | Self::KeyInvalid
+            | Self::VersionMissing
+            | Self::VersionInvalid
+            | Self::ProtocolInvalid
+            | Self::ExtensionsInvalid
+            | Self::EarlyData
+            | Self::OriginDuplicate => 400,
+            Self::OriginForbidden => 403,
+            Self::MethodNotAllowed | Self::HeadNotAllowed => 405,
+            Self::Timeout => 408,
+            Self::RequestLineTooLong => 414,
+            Self::UpgradeMissing | Self::VersionUnsupported => 426,
+            Self::HeaderTooLong | Self::HeadTooLong | Self::TooManyHeaders => 431,
+            Self::VersionNotSupported => 505,
+        }
+    }
+
+    /// The header lines that this answer must have besides the usual ones.
+    pub(crate) const fn required_headers(&self) -> &'static str {
+        match self {
+            // RFC 9110 §15.5.6
+            Self::MethodNotAllowed | Self::HeadNotAllowed => "Allow: GET\r\n",
+            // RFC 9110 §15.5.22
+            Self::UpgradeMissing => "Upgrade: websocket\r\n",
+            // RFC 6455 §4.2.2 (4), §4.4
+            Self::VersionUnsupported => "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n",
+            Self::VersionMissing | Self::VersionInvalid => "Sec-WebSocket-Version: 13\r\n",
+            _ => "",
+        }
+    }
+
+    pub(crate) const fn text(&self) -> &'static str {
+        match self {
+            Self::Malformed => "malformed HTTP request",
+            Self::BareLineFeed => "line without a carriage return at its end",
+            Self::TargetInvalid => "invalid request target",
+            Self::RequestLineTooLong => "request line too long",
+            Self::HeaderTooLong => "header line too long",
+            Self::HeadTooLong => "request head too long",
+            Self::TooManyHeaders => "too many headers",
+            Self::VersionNotSupported => "HTTP version is not 1.1",
+            Self::MethodNotAllowed | Self::HeadNotAllowed => "method is not GET",
+            Self::BodyPresent => "upgrade request with a body",
+            Self::HostMissing => "no Host header",
+            Self::HostDuplicate => "more than one Host header",
+            Self::HostInvalid => "invalid Host header",
+            Self::UpgradeMissing => "no Upgrade header: only WebSocket is served here",
+            Self::UpgradeInvalid => "Upgrade header does not name websocket",
+            Self::ConnectionInvalid => "Connection header does not name upgrade",
+            Self::KeyMissing => "no Sec-WebSocket-Key header",
+            Self::KeyDuplicate => "more than one Sec-WebSocket-Key header",
+            Self::KeyInvalid => "Sec-WebSocket-Key is not 16 bytes in base64",
+            Self::VersionMissing => "no Sec-WebSocket-Version header",
+            Self::VersionInvalid => "invalid Sec-WebSocket-Version header",
+            Self::VersionUnsupported => "Sec-WebSocket-Version is not 13",
+            Self::ProtocolInvalid => "invalid Sec-WebSocket-Protocol header",
+            Self::ExtensionsInvalid => "invalid Sec-WebSocket-Extensions header",
+            Self::EarlyData => "data before the handshake was complete",
+            Self::OriginForbidden => "Origin is not allowed",
+            Self::OriginDuplicate => "more than one Origin header",
+            Self::Timeout => "request not complete in time",
+        }
+    }
+}
+
+impl From<HeadError> for RequestError {
+    fn from(error: HeadError) -> Self {
+        match error {
+            HeadError::BareLineFeed => Self::BareLineFeed,
+            HeadError::FirstLineTooLong => Self::RequestLineTooLong,
+            HeadError::LineTooLong => Self::HeaderTooLong,
+            HeadError::HeadTooLong => Self::HeadTooLong,
+            HeadError::TooManyHeaders => Self::TooManyHeaders,
+        }
+    }
+}
+
+impl fmt::Display for RequestError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.text())
+    }
+}
+
+impl error::Error for RequestError {}
