@@ -78,19 +78,15 @@ fn by_copy(criterion: &mut Criterion) {
         group.throughput(Throughput::Bytes(size as u64));
         let (bytes, start) = buffer(size, 0);
         let payload = &bytes[start..start + size];
-        let mut out = Vec::with_capacity(size);
+        let mut out = vec![0; size];
         group.bench_function(BenchmarkId::new("copy", size), |bench| {
             bench.iter(|| {
-                out.clear();
-                out.extend_from_slice(black_box(payload));
-                black_box(&mut out);
+                black_box(&mut out[..]).copy_from_slice(black_box(payload));
             });
         });
         group.bench_function(BenchmarkId::new("copy_masked", size), |bench| {
             bench.iter(|| {
-                out.clear();
-                copy_masked(black_box(payload), KEY, 0, &mut out);
-                black_box(&mut out);
+                copy_masked(black_box(payload), black_box(&mut out), KEY, 0);
             });
         });
         naive(&mut out, KEY);

@@ -28,8 +28,8 @@ const BROWSER: &str = "GET /feed?channel=7 HTTP/1.1\r\nHost: www.example.com:808
     User-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) \
     Chrome/142.0.0.0 Safari/537.36\r\nUpgrade: websocket\r\n\
     Origin: http://www.example.com:8080\r\nSec-WebSocket-Version: 13\r\n\
-    Accept-Encoding: gzip, deflate, br, zstd\r\nAccept-Language: en-GB,en;q=0.8\r\n\
-    Cookie: session=0123456789abcdef; lang=en; seen=1763683200\r\n\
+    Accept-Encoding: gzip, deflate, br, zstd\r\nAccept-Language: en;q=0.8\r\n\
+    Cookie: session=0123456789abcdef0; lang=en; seen=1763683200\r\n\
     Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
     Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n\r\n";
 

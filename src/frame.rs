@@ -113,7 +113,9 @@ impl<P: AsRef<[u8]>> Frame<P> {
         check_control(&header)?;
         out.reserve(header.size() + self.payload.as_ref().len());
         out.extend_from_slice(&header.encode());
-        copy_masked(self.payload.as_ref(), mask, 0, out);
+        let start = out.len();
+        out.resize(start + self.payload.as_ref().len(), 0);
+        copy_masked(self.payload.as_ref(), &mut out[start..], mask, 0);
         Ok(())
     }
 }

@@ -324,47 +324,28 @@ impl Header {
         // RFC 6455 §5.2: the most significant bit of the length is 0.
         assert!(self.len >> 63 == 0, "payload length of 2^63 bytes or more");
         let first = (self.fin as u8) << 7 | self.rsv.bits() << 4 | self.opcode.bits();
-        let masked = (self.mask.is_some() as u8) << 7;
-        let mut bytes = [0; MAX_HEADER];
-        bytes[0] = first;
-        #[allow(clippy::cast_possible_truncation, reason = "each arm knows its range")]
-        let mut size = match self.len {
-            0..126 => {
-                bytes[1] = masked | self.len as u8;
-                2
-            }
-            126..0x1_0000 => {
-                bytes[1] = masked | 126;
-                [bytes[2], bytes[3]] = (self.len as u16).to_be_bytes();
-                4
-            }
-            _ => {
-                bytes[1] = masked | 127;
-                *unwrap_chunk(&mut bytes, 2) = self.len.to_be_bytes();
-                10
-            }
+        let (form, extended, extended_size) = match self.len {
+            0..126 => (self.len, 0, 0),
+            126..0x1_0000 => (126, self.len.swap_bytes() >> 48, 2),
+            _ => (127, self.len.swap_bytes(), 8),
         };
-        if let Some(mask) = self.mask {
-            *unwrap_chunk(&mut bytes, size as usize) = mask;
-            size += 4;
-        }
-        EncodedHeader { bytes, size }
-    }
-}
-
-/// `bytes[at..at + N]` as an array.
-#[inline]
-const fn unwrap_chunk<const N: usize>(bytes: &mut [u8; MAX_HEADER], at: usize) -> &mut [u8; N] {
-    match bytes.split_at_mut(at).1.first_chunk_mut() {
-        Some(chunk) => chunk,
-        None => panic!("a header has room for its fields"),
+        let (masked, mask, mask_size) = match self.mask {
+            None => (0, [0; 4], 0),
+            Some(mask) => (0x80, mask, 4),
+        };
+        // The header as one little-endian number: pieced together in registers, stored once.
+        let fields = first as u128
+            | (form as u128 | masked) << 8
+            | (extended as u128) << 16
+            | (u32::from_le_bytes(mask) as u128) << (16 + 8 * extended_size as u32);
+        EncodedHeader { bytes: fields.to_le_bytes(), size: 2 + extended_size + mask_size }
     }
 }
 
 /// The bytes of a [`Header`], held inline; dereferences to them.
 #[derive(Clone, Copy)]
 pub struct EncodedHeader {
-    bytes: [u8; MAX_HEADER],
+    bytes: [u8; 16],
     /// 2 <= size <= 14
     size: u8,
 }

@@ -29,9 +29,24 @@ pub(crate) fn elements(list: &[u8]) -> impl Iterator<Item = &[u8]> {
 }
 
 /// Whether the list names this token, in any case of letters.
-pub(crate) fn has_element(list: &[u8], token: &str) -> bool {
-    list.eq_ignore_ascii_case(token.as_bytes())
-        || elements(list).any(|element| element.eq_ignore_ascii_case(token.as_bytes()))
+pub(crate) fn has_element<const N: usize>(list: &[u8], token: &[u8; N]) -> bool {
+    is_word(list, token) || elements(list).any(|element| is_word(element, token))
+}
+
+/// Whether this is the word, in any case of letters.
+///
+/// `word` is of lower-case letters and hyphens. There is no early exit, so that a length known
+/// beforehand becomes a few wide comparisons: a third of what `eq_ignore_ascii_case` takes.
+#[inline]
+pub(crate) fn is_word<const N: usize>(bytes: &[u8], word: &[u8; N]) -> bool {
+    let Ok(bytes) = <&[u8; N]>::try_from(bytes) else {
+        return false;
+    };
+    // Only a letter's other case has the same bits but this one; a hyphen's is a CR, and there is
+    // none inside a line.
+    let differences =
+        bytes.iter().zip(word).fold(0, |bits, (byte, word)| bits | (byte | 0x20) ^ word);
+    differences == 0
 }
 
 /// Splits `host[:port]`; the host keeps the brackets of an IPv6 address, an empty port is none.
@@ -46,7 +61,7 @@ pub(crate) fn split_authority(authority: &str) -> Option<(&str, Option<u16>)> {
             address.parse::<core::net::Ipv6Addr>().ok()?;
             address.len() + 2
         }
-        None => authority.find(':').unwrap_or(authority.len()),
+        None => authority.bytes().position(|byte| byte == b':').unwrap_or(authority.len()),
     };
     let (host, port) = authority.split_at(host_end);
     if !host.starts_with('[') && !is_reg_name(host.as_bytes()) {
@@ -64,28 +79,28 @@ pub(crate) fn split_authority(authority: &str) -> Option<(&str, Option<u16>)> {
 
 /// A registered name or an IPv4 address, without the comma that RFC 3986 would allow.
 fn is_reg_name(name: &[u8]) -> bool {
-    !name.is_empty()
-        && name.iter().all(|byte| match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' => true,
-            _ => b"-._~%!$&'()*+;=".contains(byte),
-        })
+    !name.is_empty() && name.iter().all(|&byte| REG_NAME[usize::from(byte)])
 }
 
-const TOKEN: [bool; 256] = {
+const TOKEN: [bool; 256] = alphanumeric_and(b"!#$%&'*+-.^_`|~");
+
+const REG_NAME: [bool; 256] = alphanumeric_and(b"-._~%!$&'()*+;=");
+
+/// A table of the letters, the digits, and these.
+const fn alphanumeric_and(others: &[u8]) -> [bool; 256] {
     let mut table = [false; 256];
     let mut byte = 0;
-    while byte < 256 {
-        #[allow(clippy::cast_possible_truncation, reason = "byte < 256")]
-        let is_token = matches!(
-            byte as u8,
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'!' | b'#' | b'$' | b'%' | b'&' | b'\''
-                | b'*' | b'+' | b'-' | b'.' | b'^' | b'_' | b'`' | b'|' | b'~'
-        );
-        table[byte] = is_token;
+    while byte < 128_u8 {
+        table[byte as usize] = byte.is_ascii_alphanumeric();
         byte += 1;
     }
+    let mut index = 0;
+    while index < others.len() {
+        table[others[index] as usize] = true;
+        index += 1;
+    }
     table
-};
+}
 
 #[cfg(test)]
 mod tests {
@@ -120,8 +135,8 @@ mod tests {
 
     #[test]
     fn lists_ignore_empty_elements_and_case() {
-        assert!(has_element(b"keep-alive,\t ,, UPGRADE ,", "upgrade"));
-        assert!(!has_element(b"notupgrade, upgrade-x", "upgrade"));
+        assert!(has_element(b"keep-alive,\t ,, UPGRADE ,", b"upgrade"));
+        assert!(!has_element(b"notupgrade, upgrade-x", b"upgrade"));
         assert_eq!(elements(b" , ,").count(), 0);
     }
 

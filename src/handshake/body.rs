@@ -34,7 +34,7 @@ impl Body {
         let coding = response.header("transfer-encoding");
         let framing = match (coding, length) {
             _ if matches!(status, 204 | 304) => Framing::Length(0),
-            (Some(coding), _) if has_element(coding, "chunked") => Framing::Chunked(0),
+            (Some(coding), _) if has_element(coding, b"chunked") => Framing::Chunked(0),
             (None, Some(length)) => Framing::Length(length),
             _ => Framing::ToEnd,
         };

@@ -268,9 +268,9 @@ impl<'a> Dialer<'a> {
             let (name, value) = (header.name, header.value);
             let is = |expected: &str| name.eq_ignore_ascii_case(expected);
             if is("upgrade") {
-                upgrade |= has_element(value, "websocket");
+                upgrade |= has_element(value, b"websocket");
             } else if is("connection") {
-                connection |= has_element(value, "upgrade");
+                connection |= has_element(value, b"upgrade");
             } else if is("sec-websocket-accept") {
                 // RFC 6455 §4.1 (4): the accept value fits our key; it stands once.
                 if accepted || value != handshake.key.accept() {

@@ -35,7 +35,7 @@ pub struct Limits {
     pub headers: usize,
 }
 
-/// The most header lines that can be allowed.
+/// The most header lines that can be allowed: one bit each of a `u128`.
 pub const MAX_HEADERS: usize = 128;
 
 impl Default for Limits {
@@ -99,9 +99,10 @@ impl Key {
     pub fn parse(value: &[u8]) -> Option<Self> {
         let key: [u8; 24] = value.try_into().ok()?;
         let (digits, padding) = key.split_at(22);
-        let is_base64 = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/');
-        // RFC 6455 §4.2.1: the value decodes to 16 bytes.
-        (padding == b"==" && digits.iter().all(is_base64)).then_some(Self(key))
+        let is_digit = |byte: &u8| byte.is_ascii_alphanumeric() | matches!(byte, b'+' | b'/');
+        // RFC 6455 §4.2.1: the value decodes to 16 bytes. Without early exit these are vectors.
+        let is_base64 = digits.iter().fold(true, |all, digit| all & is_digit(digit));
+        (is_base64 && padding == b"==").then_some(Self(key))
     }
 
     /// Its 24 characters.

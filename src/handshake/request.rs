@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     extension::{Element, MAX_ELEMENTS},
-    http::{elements, has_element, is_token, is_token_byte, split_authority},
+    http::{elements, has_element, is_token, is_token_byte, is_word, split_authority},
 };
 
 /// Finds and parses a request, however its bytes arrive.
@@ -134,7 +134,7 @@ fn other_version(head: &[u8]) -> RequestError {
 /// Splits a target into the authority that it may begin with and its path and query.
 fn split_target(target: &str) -> Option<(Option<&str>, &str)> {
     // RFC 6455 §3: a fragment is never part of a target; RFC 3986 §2: a URI is ASCII.
-    if target.contains('#') || !target.is_ascii() {
+    if target.bytes().any(|byte| byte == b'#' || !byte.is_ascii()) {
         return None;
     }
     if target.starts_with('/') {
@@ -216,19 +216,22 @@ impl<'a> Request<'a> {
 
     /// The subprotocols that the client offers, its favourite first.
     pub fn protocols(&self) -> impl Iterator<Item = &'a str> + use<'a> {
-        self.values(Field::Protocol)
+        self.values(Field::Protocol, self.fields.protocols)
             .flat_map(elements)
             .filter_map(|protocol| core::str::from_utf8(protocol).ok())
     }
 
     /// The extensions that the client offers, its favourite first.
     pub fn extensions(&self) -> impl Iterator<Item = Element<'a>> + use<'a> {
-        self.values(Field::Extensions).flat_map(Element::list).filter_map(Result::ok)
+        self.values(Field::Extensions, self.fields.extensions)
+            .flat_map(Element::list)
+            .filter_map(Result::ok)
     }
 
-    /// The values of the headers of this kind.
-    fn values(&self, field: Field) -> impl Iterator<Item = &'a [u8]> + use<'a> {
-        self.headers
+    /// The values of the headers of this kind, of which there are none if they hold no elements.
+    fn values(&self, field: Field, count: usize) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+        let headers = if count == 0 { &[] } else { self.headers };
+        headers
             .iter()
             .filter(move |header| Field::of(header.name) == field)
             .map(|header| header.value)
@@ -236,10 +239,10 @@ impl<'a> Request<'a> {
 
     /// The headers that the handshake itself has no use for, `Origin` and `Cookie` among them.
     pub(crate) fn other_headers(&self) -> impl Iterator<Item = (&'a str, &'a [u8])> + use<'a> {
-        self.headers
-            .iter()
-            .filter(|header| Field::of(header.name) == Field::Other)
-            .map(|header| (header.name, header.value))
+        let others = self.fields.others;
+        let is_other = move |index: &usize| others >> index & 1 != 0;
+        let headers = self.headers;
+        (0..headers.len()).filter(is_other).map(|index| (headers[index].name, headers[index].value))
     }
 
     /// Whether the client asks for an upgrade to anything: if not, this is plain HTTP.
@@ -286,20 +289,23 @@ enum Field {
 impl Field {
     #[inline]
     fn of(name: &str) -> Self {
+        let name = name.as_bytes();
         // The lengths differ but for one pair, so most headers are told apart by a number.
-        let (expected, field) = match name.len() {
-            4 => ("host", Self::Host),
-            7 => ("upgrade", Self::Upgrade),
-            10 => ("connection", Self::Connection),
-            14 => ("content-length", Self::ContentLength),
-            17 if name.starts_with(['s', 'S']) => ("sec-websocket-key", Self::Key),
-            17 => ("transfer-encoding", Self::TransferEncoding),
-            21 => ("sec-websocket-version", Self::Version),
-            22 => ("sec-websocket-protocol", Self::Protocol),
-            24 => ("sec-websocket-extensions", Self::Extensions),
-            _ => return Self::Other,
+        let (matches, field) = match name.len() {
+            4 => (is_word(name, b"host"), Self::Host),
+            7 => (is_word(name, b"upgrade"), Self::Upgrade),
+            10 => (is_word(name, b"connection"), Self::Connection),
+            14 => (is_word(name, b"content-length"), Self::ContentLength),
+            17 if matches!(name, [b's' | b'S', ..]) => {
+                (is_word(name, b"sec-websocket-key"), Self::Key)
+            }
+            17 => (is_word(name, b"transfer-encoding"), Self::TransferEncoding),
+            21 => (is_word(name, b"sec-websocket-version"), Self::Version),
+            22 => (is_word(name, b"sec-websocket-protocol"), Self::Protocol),
+            24 => (is_word(name, b"sec-websocket-extensions"), Self::Extensions),
+            _ => (false, Self::Other),
         };
-        if name.eq_ignore_ascii_case(expected) { field } else { Self::Other }
+        if matches { field } else { Self::Other }
     }
 }
 
@@ -319,6 +325,12 @@ struct Fields<'a> {
     connection_upgrade: bool,
     key: Option<&'a [u8]>,
     version: Option<&'a [u8]>,
+    /// A bit for each header, by its index, that the handshake itself has no use for.
+    others: u128,
+    /// How many subprotocols are offered.
+    protocols: usize,
+    /// How many extensions are offered.
+    extensions: usize,
     /// The first header of a WebSocket that is wrong by itself.
     error: Option<RequestError>,
 }
@@ -327,33 +339,34 @@ impl<'a> Fields<'a> {
     fn gather(headers: &[httparse::Header<'a>]) -> Result<Self, RequestError> {
         let mut host = None;
         let mut content_length = None;
-        let mut protocols = 0;
-        let mut extensions = 0;
         let mut fields = Fields {
             host: "",
             upgrade: Upgrade::Missing,
             connection_upgrade: false,
             key: None,
             version: None,
+            others: 0,
+            protocols: 0,
+            extensions: 0,
             error: None,
         };
         for (index, header) in headers.iter().enumerate() {
             let value = header.value;
             match Field::of(header.name) {
-                Field::Other => {}
+                Field::Other => fields.others |= 1 << index,
                 // RFC 9112 §3.2: one Host, or the request is refused.
                 Field::Host => match host.replace(value) {
                     None => {}
                     Some(_) => return Err(RequestError::HostDuplicate),
                 },
-                Field::Upgrade if has_element(value, "websocket") => {
+                Field::Upgrade if has_element(value, b"websocket") => {
                     fields.upgrade = Upgrade::WebSocket;
                 }
                 Field::Upgrade if fields.upgrade == Upgrade::Missing => {
                     fields.upgrade = Upgrade::Other;
                 }
                 Field::Upgrade => {}
-                Field::Connection => fields.connection_upgrade |= has_element(value, "upgrade"),
+                Field::Connection => fields.connection_upgrade |= has_element(value, b"upgrade"),
                 // RFC 6455 §11.3.1: the key stands once.
                 Field::Key => fields.once(fields.key, RequestError::KeyDuplicate, |fields| {
                     fields.key = Some(value);
@@ -366,9 +379,13 @@ impl<'a> Fields<'a> {
                 }
                 Field::Protocol => {
                     let before = &headers[..index];
-                    fields.note(check_protocols(value, before, &mut protocols));
+                    let checked = check_protocols(value, before, &mut fields.protocols);
+                    fields.note(checked);
                 }
-                Field::Extensions => fields.note(check_extensions(value, &mut extensions)),
+                Field::Extensions => {
+                    let checked = check_extensions(value, &mut fields.extensions);
+                    fields.note(checked);
+                }
                 // RFC 9112 §6: a length is one number; an upgrade has no body.
                 Field::ContentLength => match content_length.replace(value) {
                     None if !value.is_empty() && value.iter().all(|&digit| digit == b'0') => {}

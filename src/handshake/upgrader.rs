@@ -206,28 +206,32 @@ impl<'a> Upgrader<'a> {
         handler: &mut H,
         mut put: impl FnMut(&[u8]),
     ) -> Result<Option<(Handshake, usize)>, Rejection> {
+        self.accept(parser, received, handler, &mut put).map_err(|rejection| {
+            let rejection = rejection.with_headers(&self.headers);
+            rejection.render(put);
+            rejection
+        })
+    }
+
+    /// [`advance_into`](Self::advance_into) with an answer only for a request that is accepted.
+    fn accept<H: Handler + ?Sized>(
+        &self,
+        parser: &mut RequestParser,
+        received: &[u8],
+        handler: &mut H,
+        put: impl FnMut(&[u8]),
+    ) -> Result<Option<(Handshake, usize)>, Rejection> {
         let mut slots = HeaderSlots::new();
-        let answer = match parser.parse(received, &mut slots) {
-            Ok(None) => return Ok(None),
-            Ok(Some(request)) if self.refuse_early_data && request.size() < received.len() => {
-                Err(RequestError::EarlyData.into())
-            }
-            Ok(Some(request)) => {
-                self.answer(&request, handler).map(|acceptance| (acceptance, request.size()))
-            }
-            Err(error) => Err(error.into()),
+        let Some(request) = parser.parse(received, &mut slots)? else {
+            return Ok(None);
         };
-        match answer {
-            Ok((acceptance, size)) => {
-                acceptance.render(&self.headers, put);
-                Ok(Some((acceptance.into_handshake(), size)))
-            }
-            Err(rejection) => {
-                let rejection = rejection.with_headers(&self.headers);
-                rejection.render(&mut put);
-                Err(rejection)
-            }
+        // RFC 6455 §4.1: a client sends nothing more until it is answered.
+        if self.refuse_early_data && request.size() < received.len() {
+            return Err(RequestError::EarlyData.into());
         }
+        let acceptance = self.answer(&request, handler)?;
+        acceptance.render(&self.headers, put);
+        Ok(Some((acceptance.into_handshake(), request.size())))
     }
 
     /// Decides on a request: checks it, calls back, negotiates.
@@ -236,7 +240,7 @@ impl<'a> Upgrader<'a> {
     /// The first refusal.
     pub fn answer<'r, H: Handler + ?Sized>(
         &self,
-        request: &Request<'r>,
+        request: &'r Request<'r>,
         handler: &mut H,
     ) -> Result<Acceptance<'r>, Rejection> {
         let mut acceptance = Acceptance::new(request)?;

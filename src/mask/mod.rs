@@ -1,27 +1,11 @@
 //! Masking: XOR with a repeating 4-byte key (RFC 6455 §5.3).
 //!
-//! XOR undoes itself, so masking and unmasking are one operation. A payload is worked on in words
-//! of 8 bytes, and the last word overlaps the one before it instead of leaving a tail of single
-//! bytes:
-//!
-//! ```text
-//! payload   ├─ 8 ─┤├─ 8 ─┤├─ 5 ─┤
-//! words     ├─────┤├─────┤
-//! last word            ├─────┤      read before the others are written, written after them
-//! ```
-//!
-//! Both writes of an overlapped byte hold the same value, because both come from the unmasked
-//! bytes; only the key of the last word is rotated to where that word begins. The compiler turns
-//! the loop over whole words into vector code; long payloads go to a copy of it that is compiled
-//! for wider vectors, where the processor has them.
-
-use alloc::vec::Vec;
+//! XOR undoes itself, so masking and unmasking are one operation. The loops are over words of 8
+//! bytes, which the compiler turns into vectors; long payloads go to a copy of them that is
+//! compiled for wider vectors, where the processor has them.
 
 #[cfg(all(feature = "std", target_arch = "x86_64"))]
 mod x86;
-
-/// From this length on, in bytes, wider vectors are worth the question whether they exist.
-const LONG: usize = 128;
 
 /// Masks or unmasks `payload` where it lies, in place.
 ///
@@ -37,31 +21,30 @@ const LONG: usize = 128;
 pub fn cipher(payload: &mut [u8], mask: [u8; 4], offset: usize) {
     let key = rotated(mask, offset);
     match payload.len() {
-        0..8 => xor_short(payload, key),
-        8..LONG => xor_words(payload, key),
+        0..LONG => xor(payload, key),
         _ => xor_long(payload, key),
     }
 }
 
-/// Appends `payload`, masked or unmasked, to `out`: the copy and the XOR are one pass.
+/// Copies `payload` to `out`, masked or unmasked, in one pass.
 ///
 /// `offset` is how many bytes of the same frame were worked on before.
 ///
+/// # Panics
+/// If the lengths differ.
+///
 /// ```
-/// let mut out = vec![];
-/// wscore::copy_masked(b"Hello", [0x37, 0xfa, 0x21, 0x3d], 0, &mut out);
-/// assert_eq!(out, b"\x7f\x9f\x4d\x51\x58");
+/// let mut out = [0; 5];
+/// wscore::copy_masked(b"Hello", &mut out, [0x37, 0xfa, 0x21, 0x3d], 0);
+/// assert_eq!(&out, b"\x7f\x9f\x4d\x51\x58");
 /// ```
-pub fn copy_masked(payload: &[u8], mask: [u8; 4], offset: usize, out: &mut Vec<u8>) {
-    /// A block is masked while it is still in the nearest cache: one pass over memory.
-    const BLOCK: usize = 4096;
-    let mut key = rotated(mask, offset);
-    out.reserve(payload.len());
-    for block in payload.chunks(BLOCK) {
-        let start = out.len();
-        out.extend_from_slice(block);
-        cipher(&mut out[start..], key, 0);
-        key = rotated(key, block.len());
+#[inline]
+pub fn copy_masked(payload: &[u8], out: &mut [u8], mask: [u8; 4], offset: usize) {
+    assert_eq!(payload.len(), out.len(), "a payload and its copy are of one length");
+    let key = rotated(mask, offset);
+    match payload.len() {
+        0..LONG => copy(payload, out, key),
+        _ => copy_long(payload, out, key),
     }
 }
 
@@ -95,6 +78,9 @@ impl Mask {
     }
 }
 
+/// From this length on, in bytes, wider vectors are worth asking the processor for.
+const LONG: usize = 128;
+
 /// The key as it applies from `offset` on.
 #[inline]
 fn rotated(mut key: [u8; 4], offset: usize) -> [u8; 4] {
@@ -102,41 +88,42 @@ fn rotated(mut key: [u8; 4], offset: usize) -> [u8; 4] {
     key
 }
 
-/// For less than 8 bytes.
-#[inline]
-fn xor_short(payload: &mut [u8], key: [u8; 4]) {
-    for (byte, key) in payload.iter_mut().zip(key.into_iter().cycle()) {
+#[inline(always)]
+fn xor(payload: &mut [u8], key: [u8; 4]) {
+    let mut words = payload.chunks_exact_mut(8);
+    for word in &mut words {
+        if let Some(word) = word.first_chunk_mut() {
+            *word = xor_word(*word, key);
+        }
+    }
+    for (byte, key) in words.into_remainder().iter_mut().zip(key.into_iter().cycle()) {
         *byte ^= key;
     }
 }
 
-/// For 8 bytes and more.
+/// As [`xor`], from one place to another of the same length.
 #[inline(always)]
-fn xor_words(payload: &mut [u8], key: [u8; 4]) {
-    let last_at = payload.len() - 8;
-    let Some(last) = payload.last_chunk::<8>() else { return };
-    let last = u64::from_ne_bytes(*last) ^ doubled(rotated(key, last_at));
-    let key = doubled(key);
-    for word in payload.chunks_exact_mut(8) {
-        let word: &mut [u8; 8] = match word.try_into() {
-            Ok(word) => word,
-            Err(_) => continue,
-        };
-        *word = (u64::from_ne_bytes(*word) ^ key).to_ne_bytes();
+fn copy(payload: &[u8], out: &mut [u8], key: [u8; 4]) {
+    let (mut words, mut places) = (payload.chunks_exact(8), out.chunks_exact_mut(8));
+    for (word, place) in (&mut words).zip(&mut places) {
+        if let Some(word) = word.first_chunk() {
+            place.copy_from_slice(&xor_word(*word, key));
+        }
     }
-    payload[last_at..].copy_from_slice(&last.to_ne_bytes());
+    let rest = words.remainder().iter().zip(places.into_remainder());
+    for ((byte, place), key) in rest.zip(key.into_iter().cycle()) {
+        *place = byte ^ key;
+    }
 }
 
-/// The key twice, as a word in memory order.
 #[inline(always)]
-fn doubled([a, b, c, d]: [u8; 4]) -> u64 {
-    u64::from_ne_bytes([a, b, c, d, a, b, c, d])
+fn xor_word(word: [u8; 8], [a, b, c, d]: [u8; 4]) -> [u8; 8] {
+    let key = u64::from_ne_bytes([a, b, c, d, a, b, c, d]);
+    (u64::from_ne_bytes(word) ^ key).to_ne_bytes()
 }
 
 #[cfg(all(feature = "std", target_arch = "x86_64"))]
-use x86::xor_long;
+use x86::{copy_long, xor_long};
 
 #[cfg(not(all(feature = "std", target_arch = "x86_64")))]
-fn xor_long(payload: &mut [u8], key: [u8; 4]) {
-    xor_words(payload, key);
-}
+use self::{copy as copy_long, xor as xor_long};
