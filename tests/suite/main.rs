@@ -1,0 +1,16 @@
+//! Behaviour of wscore, by topic. The ids in test names (HS, CL, FR, CVE, …) are those of the
+//! catalogue of bad input that the project is built against.
+
+mod allocations;
+mod checks;
+mod client_handshake;
+mod drivers;
+mod extensions;
+mod frames;
+mod handlers;
+mod loopback;
+mod masking;
+mod origins;
+mod rig;
+mod server_handshake;
+mod urls;
