@@ -1,6 +1,10 @@
 //! How long does it take to read and to write a header, next to code that trusts its input?
 
-#![allow(missing_docs, clippy::unwrap_used)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::cast_possible_truncation,
+    reason = "a bench asserts its results"
+)]
 
 mod common;
 

@@ -1,6 +1,10 @@
 //! How long does masking take, next to a plain copy of the same bytes?
 
-#![allow(missing_docs, clippy::unwrap_used)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::cast_possible_truncation,
+    reason = "a bench asserts its results"
+)]
 
 mod common;
 

@@ -1,7 +1,11 @@
 //! How long does the server's handshake take in memory, accepted and refused, next to code that
 //! finds the key and trusts the rest?
 
-#![allow(missing_docs, clippy::unwrap_used)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::cast_possible_truncation,
+    reason = "a bench asserts its results"
+)]
 
 mod common;
 

@@ -355,10 +355,7 @@ impl<'a> Fields<'a> {
             match Field::of(header.name) {
                 Field::Other => fields.others |= 1 << index,
                 // RFC 9112 §3.2: one Host, or the request is refused.
-                Field::Host => match host.replace(value) {
-                    None => {}
-                    Some(_) => return Err(RequestError::HostDuplicate),
-                },
+                Field::Host => set_once(&mut host, value, RequestError::HostDuplicate)?,
                 Field::Upgrade if has_element(value, b"websocket") => {
                     fields.upgrade = Upgrade::WebSocket;
                 }
@@ -368,14 +365,14 @@ impl<'a> Fields<'a> {
                 Field::Upgrade => {}
                 Field::Connection => fields.connection_upgrade |= has_element(value, b"upgrade"),
                 // RFC 6455 §11.3.1: the key stands once.
-                Field::Key => fields.once(fields.key, RequestError::KeyDuplicate, |fields| {
-                    fields.key = Some(value);
-                }),
+                Field::Key => {
+                    let once = set_once(&mut fields.key, value, RequestError::KeyDuplicate);
+                    fields.note(once);
+                }
                 // RFC 6455 §11.3.5: a client sends the version once.
                 Field::Version => {
-                    fields.once(fields.version, RequestError::VersionInvalid, |fields| {
-                        fields.version = Some(value);
-                    })
+                    let once = set_once(&mut fields.version, value, RequestError::VersionInvalid);
+                    fields.note(once);
                 }
                 Field::Protocol => {
                     let before = &headers[..index];
@@ -398,14 +395,7 @@ impl<'a> Fields<'a> {
         Ok(fields)
     }
 
-    /// Keeps a header that may stand once.
-    fn once(&mut self, old: Option<&[u8]>, error: RequestError, keep: impl FnOnce(&mut Self)) {
-        match old {
-            None => keep(self),
-            Some(_) => self.note(Err(error)),
-        }
-    }
-
+    /// Keeps the first error that is found.
     fn note(&mut self, result: Result<(), RequestError>) {
         self.error = self.error.or(result.err());
     }
@@ -428,6 +418,18 @@ impl<'a> Fields<'a> {
         // RFC 6455 §4.2.1 (5): a key of 16 bytes.
         let key = self.key.ok_or(RequestError::KeyMissing)?;
         Key::parse(key).ok_or(RequestError::KeyInvalid)
+    }
+}
+
+/// Keeps the value of a header that may stand once.
+fn set_once<'a>(
+    kept: &mut Option<&'a [u8]>,
+    value: &'a [u8],
+    error: RequestError,
+) -> Result<(), RequestError> {
+    match kept.replace(value) {
+        None => Ok(()),
+        Some(_) => Err(error),
     }
 }
 

@@ -40,10 +40,17 @@ fn callbacks_see_the_request_in_order_and_where_it_lies() {
     let seen = Mutex::new(vec![]);
     let note = |what: String| seen.lock().unwrap().push(what);
     let upgrader = Upgrader::new()
-        .on_request(|request| Ok(note(format!("request {}", request.target()))))
-        .on_host(|host| Ok(note(format!("host {host}"))))
+        .on_request(|request| {
+            let _: () = note(format!("request {}", request.target()));
+            Ok(())
+        })
+        .on_host(|host| {
+            let _: () = note(format!("host {host}"));
+            Ok(())
+        })
         .on_header(|name, value| {
-            Ok(note(format!("header {name}={}", String::from_utf8_lossy(value))))
+            let _: () = note(format!("header {name}={}", String::from_utf8_lossy(value)));
+            Ok(())
         })
         .protocol(|offered| {
             note(format!("protocol {offered}"));

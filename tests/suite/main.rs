@@ -1,6 +1,14 @@
 //! Behaviour of wscore, by topic. The ids in test names (HS, CL, FR, CVE, …) are those of the
 //! catalogue of bad input that the project is built against.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::cast_possible_truncation,
+    clippy::semicolon_if_nothing_returned,
+    reason = "a test that fails panics, and its numbers are small"
+)]
+
 mod allocations;
 mod checks;
 mod client_handshake;

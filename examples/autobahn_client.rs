@@ -1,0 +1,82 @@
+//! The client that the Autobahn test suite tests: asks the suite for its cases and echoes them.
+
+#[path = "echo_frames.rs"]
+#[allow(dead_code, reason = "its main, and what serves")]
+mod echo_frames;
+
+use std::{error::Error, io::Write, net::TcpStream, process::exit};
+
+use wscore::{
+    CloseBody, Dialer, Frame, Role, lingering_close, random_mask, read_frame, write_frame,
+};
+
+use echo_frames::{End, common};
+
+const HELP: &str = "Echoes the cases of an Autobahn fuzzing server.
+
+Options:
+  --url URL        of the fuzzing server [default: ws://127.0.0.1:9001]
+  --driver DRIVER  frames [default: frames]
+  --agent NAME     the name in the report [default: wscore]
+  -h, --help       this text";
+
+fn main() {
+    common::stop_on_ctrl_c();
+    if let Err(error) = run() {
+        common::fail(&error.to_string());
+    }
+}
+
+fn run() -> Result<(), Box<dyn Error>> {
+    let mut url = "ws://127.0.0.1:9001".to_owned();
+    let mut agent = "wscore".to_owned();
+    let mut arguments = lexopt::Parser::from_env();
+    while let Some(argument) = arguments.next()? {
+        match argument {
+            lexopt::Arg::Long("url") => url = arguments.value()?.to_string_lossy().into(),
+            lexopt::Arg::Long("agent") => agent = arguments.value()?.to_string_lossy().into(),
+            lexopt::Arg::Long("driver") => match arguments.value()?.to_string_lossy() {
+                driver if driver == "frames" => {}
+                driver => return Err(format!("no driver {driver:?}").into()),
+            },
+            lexopt::Arg::Short('h') | lexopt::Arg::Long("help") => {
+                println!("{HELP}");
+                exit(0);
+            }
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    let url = url.trim_end_matches('/');
+    let (mut stream, _) = Dialer::new().dial(&format!("{url}/getCaseCount"))?;
+    let count: u32 = String::from_utf8(read_frame(&mut stream, 100)?.payload)?.parse()?;
+    for case in 1..=count {
+        print!("\rcase {case} of {count}");
+        std::io::stdout().flush()?;
+        echo(&format!("{url}/runCase?case={case}&agent={agent}"))?;
+    }
+    println!();
+    echo(&format!("{url}/updateReports?agent={agent}"))
+}
+
+/// Echoes what one connection brings until it ends.
+fn echo(url: &str) -> Result<(), Box<dyn Error>> {
+    let (stream, _) = Dialer::new().dial(url)?;
+    let (early_data, stream) = stream.into_parts();
+    let body = match echo_frames::echo(&stream, early_data, Role::Client) {
+        Ok(body) => body,
+        Err(End::Failed(code, why)) => CloseBody::truncated(code, &why)?,
+        Err(End::Gone) => return Ok(()),
+    };
+    close(stream, body);
+    Ok(())
+}
+
+/// Answers or begins the closing handshake; the server closes the connection.
+fn close(stream: TcpStream, body: CloseBody) {
+    let mut frame = Frame::close(body);
+    frame.mask_in_place(random_mask());
+    // A server that is gone already needs no answer.
+    if write_frame(&mut &stream, &frame).is_ok() {
+        lingering_close(stream);
+    }
+}

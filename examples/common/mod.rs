@@ -1,0 +1,80 @@
+//! What the example servers share: their command line, and one thread for each connection.
+
+#![allow(dead_code, reason = "each example uses a part of it")]
+
+use std::{
+    net::{TcpListener, TcpStream},
+    process::exit,
+    sync::atomic::{AtomicUsize, Ordering},
+    thread,
+};
+
+/// Connections at a time; more are closed at once, so that threads are bounded.
+const MAX_CONNECTIONS: usize = 1024;
+
+/// Listens where the command line says and calls `serve` for each connection on its own thread.
+///
+/// Ends the program: with 0 on `--help` and Ctrl-C, with 2 when it cannot begin.
+pub(crate) fn run(about: &str, serve: fn(TcpStream)) -> ! {
+    let address = listen_address(about).unwrap_or_else(|error| fail(&error));
+    stop_on_ctrl_c();
+    let listener = TcpListener::bind(&address)
+        .unwrap_or_else(|error| fail(&format!("cannot listen on {address}: {error}")));
+    let bound = listener.local_addr().map_or(address, |address| address.to_string());
+    println!("listening on ws://{bound}/");
+    static CONNECTIONS: AtomicUsize = AtomicUsize::new(0);
+    loop {
+        // An error here is that of one connection, or the lack of descriptors, which passes.
+        let Ok((stream, _)) = listener.accept() else {
+            thread::sleep(std::time::Duration::from_millis(10));
+            continue;
+        };
+        if CONNECTIONS.fetch_add(1, Ordering::Relaxed) >= MAX_CONNECTIONS {
+            CONNECTIONS.fetch_sub(1, Ordering::Relaxed);
+            continue;
+        }
+        // A reply is small and should not wait for the next one.
+        let _ = stream.set_nodelay(true);
+        thread::spawn(move || {
+            serve(stream);
+            CONNECTIONS.fetch_sub(1, Ordering::Relaxed);
+        });
+    }
+}
+
+/// The value of `--listen`.
+fn listen_address(about: &str) -> Result<String, String> {
+    let mut address = "127.0.0.1:9001".to_owned();
+    let mut arguments = lexopt::Parser::from_env();
+    while let Some(argument) = arguments.next().map_err(|error| error.to_string())? {
+        match argument {
+            lexopt::Arg::Long("listen") => {
+                let value = arguments.value().map_err(|error| error.to_string())?;
+                address = value.to_string_lossy().into_owned();
+            }
+            lexopt::Arg::Short('h') | lexopt::Arg::Long("help") => {
+                println!(
+                    "{about}\n\nOptions:\n  \
+                     --listen ADDR  address and port to listen on, port 0 for any \
+                     [default: {address}]\n  -h, --help     this text"
+                );
+                exit(0);
+            }
+            other => return Err(other.unexpected().to_string()),
+        }
+    }
+    Ok(address)
+}
+
+/// Ends the program with 0 on Ctrl-C and on a request to terminate.
+pub(crate) fn stop_on_ctrl_c() {
+    if let Err(error) = ctrlc::set_handler(|| exit(0)) {
+        fail(&format!("cannot handle Ctrl-C: {error}"));
+    }
+}
+
+/// Ends the program with 2 and one line that says why.
+pub(crate) fn fail(why: &str) -> ! {
+    eprintln!("error: {why}");
+    exit(2);
+}
