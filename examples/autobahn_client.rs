@@ -23,7 +23,7 @@ Options:
 fn main() {
     common::stop_on_ctrl_c();
     if let Err(error) = run() {
-        common::fail(&error.to_string());
+        common::fail(&common::in_one_line(&*error));
     }
 }
 

@@ -41,7 +41,7 @@ fn serve(mut stream: TcpStream) {
     match (upgraded, driver) {
         (Ok(upgraded), Driver::Frames) => echo_frames::serve(stream, upgraded.early_data),
         (Err(error), _) => {
-            eprintln!("{error}");
+            eprintln!("{}", common::in_one_line(&error));
             lingering_close(stream);
         }
     }

@@ -25,7 +25,7 @@ fn main() {
         match upgraded {
             Ok(upgraded) => serve(stream, upgraded.early_data),
             Err(error) => {
-                eprintln!("{error}");
+                eprintln!("{}", common::in_one_line(&error));
                 lingering_close(stream);
             }
         }

@@ -36,7 +36,7 @@ fn main() {
     common::stop_on_ctrl_c();
     let (dialer, url, ping) = arguments().unwrap_or_else(|error| common::fail(&error.to_string()));
     if let Err(error) = run(&dialer, &url, ping) {
-        eprintln!("error: {error}");
+        eprintln!("error: {}", common::in_one_line(&*error));
         exit(1);
     }
 }
@@ -87,7 +87,7 @@ fn run(dialer: &Dialer<'_>, url: &str, ping: Option<Duration>) -> Result<(), Box
         scope.spawn(|| ping.map(|interval| send_pings(&sender, interval)));
         let received = receive(Replay::new(early_data, stream), &sender);
         if let Err(error) = &received {
-            eprintln!("error: {error}");
+            eprintln!("error: {}", common::in_one_line(&**error));
         }
         exit(i32::from(received.is_err()));
     })

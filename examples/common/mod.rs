@@ -73,6 +73,14 @@ pub(crate) fn stop_on_ctrl_c() {
     }
 }
 
+/// An error in one line, with what it came from.
+pub(crate) fn in_one_line(error: &dyn std::error::Error) -> String {
+    match error.source() {
+        Some(source) => format!("{error}: {}", in_one_line(source)),
+        None => error.to_string(),
+    }
+}
+
 /// Ends the program with 2 and one line that says why.
 pub(crate) fn fail(why: &str) -> ! {
     eprintln!("error: {why}");

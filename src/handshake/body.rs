@@ -2,11 +2,19 @@
 
 use alloc::vec::Vec;
 
+use memchr::memchr;
+
 use super::client::StatusError;
 use crate::http::has_element;
 
 /// The most that is kept of a body, in bytes.
 const MAX_BODY: usize = 64 * 1024;
+
+/// The most that is read for it, sizes of chunks included, in bytes.
+const MAX_FRAMED: usize = 4 * MAX_BODY;
+
+/// The longest line with the size of a chunk, in bytes.
+const MAX_SIZE_LINE: usize = 256;
 
 /// A body being read, however it is framed (RFC 9112 §6.3).
 #[derive(Debug)]
@@ -45,24 +53,28 @@ impl Body {
     ///
     /// `received` is everything behind the head; it may only have grown.
     pub(crate) fn advance(&mut self, received: &[u8]) -> bool {
+        let received = &received[..received.len().min(MAX_FRAMED)];
         loop {
             let fresh = &received[self.used..];
             let wanted = match self.framing {
                 Framing::Length(0) => return true,
-                Framing::Length(left) => left,
+                Framing::Length(left) | Framing::Chunked(left @ 1..) => left,
                 Framing::ToEnd => usize::MAX,
-                Framing::Chunked(0) => match httparse::parse_chunk_size(fresh) {
-                    Ok(httparse::Status::Complete((_, 0))) | Err(_) => return true,
-                    Ok(httparse::Status::Complete((line, size))) => {
-                        self.used += line;
-                        let size = usize::try_from(size).unwrap_or(usize::MAX);
-                        self.framing = Framing::Chunked(size.saturating_add(2));
-                        continue;
+                Framing::Chunked(0) => {
+                    let line = &fresh[..fresh.len().min(MAX_SIZE_LINE)];
+                    let Some(end) = memchr(b'\n', line) else {
+                        return line.len() == MAX_SIZE_LINE || received.len() == MAX_FRAMED;
+                    };
+                    match httparse::parse_chunk_size(&line[..=end]) {
+                        Ok(httparse::Status::Complete((_, size @ 1..))) => {
+                            let size = usize::try_from(size).unwrap_or(usize::MAX);
+                            self.framing = Framing::Chunked(size.saturating_add(2));
+                        }
+                        _ => return true,
                     }
-                    // A line that long is no chunk size.
-                    Ok(httparse::Status::Partial) => return fresh.len() > 256,
-                },
-                Framing::Chunked(left) => left,
+                    self.used += end + 1;
+                    continue;
+                }
             };
             let taken = wanted.min(fresh.len());
             let line_end = match self.framing {
@@ -76,7 +88,7 @@ impl Body {
                 Framing::Length(left) | Framing::Chunked(left) => *left -= taken,
                 Framing::ToEnd => {}
             }
-            if self.bytes.len() == MAX_BODY || self.used >= 4 * MAX_BODY {
+            if self.bytes.len() == MAX_BODY || self.used == MAX_FRAMED {
                 return true;
             }
             if taken < wanted {

@@ -395,3 +395,24 @@ fn cl15_cve_2026_2833_a_fresh_key_each_time_and_nothing_behind_the_request() {
     assert!(requests.iter().all(|request| request.matches("\r\n\r\n").count() == 1));
     assert_ne!(requests[0], requests[1]);
 }
+
+#[test]
+fn cl4_a_chunk_size_without_end_is_judged_the_same_at_every_split() {
+    for extension in [200, 240, 255, 256, 300] {
+        let line = format!("5;{}", "x".repeat(extension));
+        let response = format!(
+            "HTTP/1.1 403 No\r\nTransfer-Encoding: chunked\r\n\r\n{line}\r\nhello\r\n0\r\n\r\n"
+        );
+        let body = |size: usize| {
+            let pieces: Vec<&[u8]> = response.as_bytes().chunks(size).collect();
+            let Err(ResponseError::Status(error)) = judge(&Dialer::new(), &pieces) else {
+                panic!("accepted");
+            };
+            error.body
+        };
+        let expected = if extension < 253 { &b"hello"[..] } else { b"" };
+        for size in [1, 2, 100, 10_000] {
+            assert_eq!(body(size), expected, "{extension} by {size}");
+        }
+    }
+}
