@@ -1,7 +1,7 @@
 //! Echo with bare frames: `read_header`, `cipher`, `Header::encode`, and nothing in between.
 //!
-//! A frame of any size passes through a buffer of 64 KiB, and replies to frames that came together
-//! leave together. The fragments of a message are echoed as they come.
+//! Replies to frames that came together leave together, and the fragments of a message are echoed
+//! one by one.
 
 pub(crate) mod common;
 
@@ -12,9 +12,9 @@ use std::{
 };
 
 use wscore::{
-    CloseBody, CloseCode, CloseReason, DeadlineStream, Frame, Header, Mask, OpCode, ProtocolError,
-    ReadError, Replay, Role, State, Upgrader, check_header, lingering_close, random_mask,
-    read_header, write_frame,
+    CloseBody, CloseCode, CloseReason, DeadlineStream, Frame, Header, MAX_CONTROL_PAYLOAD, Mask,
+    OpCode, ProtocolError, ReadError, Replay, Role, State, Upgrader, check_header, check_length,
+    lingering_close, random_mask, read_header, write_frame,
 };
 
 fn main() {
@@ -52,28 +52,37 @@ pub(crate) enum End {
     Gone,
 }
 
-/// Echoes data and answers pings until the peer closes: the body of its close frame.
+/// The longest frame that is echoed, in bytes.
+const LIMIT: u64 = 16 << 20;
+
+/// Echoes data and answers pings until the peer closes: the body for the answer to its close.
 pub(crate) fn echo(stream: &TcpStream, early_data: Vec<u8>, role: Role) -> Result<CloseBody, End> {
     let mut input = BufReader::with_capacity(64 * 1024, Replay::new(early_data, stream));
-    let mut output = Output { stream, bytes: Vec::new(), role };
+    let mut output = Output { stream, bytes: Vec::new(), whole: 0, role };
+    let end = answer(&mut input, &mut output);
+    // What came before the end has its answer.
+    output.flush()?;
+    end
+}
+
+fn answer<R: Read>(input: &mut BufReader<R>, output: &mut Output<'_>) -> Result<CloseBody, End> {
     let mut state = State::default();
     let mut text = None;
     loop {
-        output.flush_before_waiting(&input)?;
-        let header = read_header(&mut input)?;
-        check_header(&header, role, state)?;
+        output.flush_before_waiting(input)?;
+        let header = read_header(input)?;
+        check_header(&header, output.role, state)?;
+        check_length(&header, LIMIT)?;
         state = state.after(&header);
+        let mut unmask = Mask::new(header.mask.unwrap_or_default());
         if header.opcode.is_control() {
-            // At most 125 bytes, as was just checked.
-            let mut payload = vec![0; usize::try_from(header.len).unwrap_or_default()];
-            input.read_exact(&mut payload).map_err(|_| End::Gone)?;
-            Mask::new(header.mask.unwrap_or_default()).apply(&mut payload);
+            let mut payload = [0; MAX_CONTROL_PAYLOAD];
+            let payload = &mut payload[..usize::try_from(header.len).unwrap_or_default()];
+            input.read_exact(payload).map_err(|_| End::Gone)?;
+            unmask.apply(payload);
             match header.opcode {
-                OpCode::Ping => output.reply(&Header { opcode: OpCode::Pong, ..header }, &payload),
-                OpCode::Close => {
-                    output.flush()?;
-                    return close_body(&payload);
-                }
+                OpCode::Ping => output.pong(&header, payload),
+                OpCode::Close => return close_body(payload),
                 _ => {}
             }
             continue;
@@ -81,11 +90,10 @@ pub(crate) fn echo(stream: &TcpStream, early_data: Vec<u8>, role: Role) -> Resul
         if header.opcode != OpCode::Continuation {
             text = (header.opcode == OpCode::Text).then(Utf8::default);
         }
-        let mut unmask = Mask::new(header.mask.unwrap_or_default());
         let mut mask = output.start(&header);
         let mut left = header.len;
         while left > 0 {
-            output.flush_before_waiting(&input)?;
+            output.flush_before_waiting(input)?;
             let received = input.fill_buf().map_err(|_| End::Gone)?;
             let len = usize::try_from(left).unwrap_or(usize::MAX).min(received.len());
             if len == 0 {
@@ -103,6 +111,7 @@ pub(crate) fn echo(stream: &TcpStream, early_data: Vec<u8>, role: Role) -> Resul
         if header.fin && text.take().is_some_and(|text| !text.is_complete()) {
             return Err(not_utf8());
         }
+        output.end();
     }
 }
 
@@ -136,6 +145,8 @@ impl From<ReadError> for End {
 struct Output<'s> {
     stream: &'s TcpStream,
     bytes: Vec<u8>,
+    /// How many of the bytes are whole frames, which may be written: whole <= bytes.len()
+    whole: usize,
     role: Role,
 }
 
@@ -155,22 +166,33 @@ impl Output<'_> {
         &mut self.bytes[start..]
     }
 
-    fn reply(&mut self, header: &Header, payload: &[u8]) {
-        let mut mask = self.start(header);
-        mask.apply(self.append(payload));
+    /// Ends the frame.
+    fn end(&mut self) {
+        self.whole = self.bytes.len();
     }
 
-    /// Writes what is gathered if nothing more is here to be answered, or if it is much.
+    fn pong(&mut self, ping: &Header, payload: &[u8]) {
+        let mut mask = self.start(&Header { opcode: OpCode::Pong, ..*ping });
+        mask.apply(self.append(payload));
+        self.end();
+    }
+
+    /// Writes the whole frames if nothing more is here to be answered, or if they are many.
     fn flush_before_waiting<R: Read>(&mut self, input: &BufReader<R>) -> Result<(), End> {
-        if input.buffer().is_empty() || self.bytes.len() > 64 * 1024 {
+        if input.buffer().is_empty() || self.whole > 64 * 1024 {
             self.flush()?;
         }
         Ok(())
     }
 
     fn flush(&mut self) -> Result<(), End> {
-        self.stream.write_all(&self.bytes).map_err(|_| End::Gone)?;
-        self.bytes.clear();
+        self.stream.write_all(&self.bytes[..self.whole]).map_err(|_| End::Gone)?;
+        self.bytes.drain(..self.whole);
+        self.whole = 0;
+        if self.bytes.is_empty() {
+            // A large frame does not hold its memory for the rest of the connection.
+            self.bytes.shrink_to(128 * 1024);
+        }
         Ok(())
     }
 }

@@ -66,7 +66,7 @@ impl Rejection {
                 let rejection = inner.without_source();
                 return Self { source: Some(error), ..rejection };
             }
-            wrapped = inner.source();
+            wrapped = wrapped_by(inner);
         }
         Self { source: Some(error), ..Self::new(500) }
     }
@@ -235,6 +235,17 @@ impl error::Error for Rejection {
             (None, None) => None,
         }
     }
+}
+
+/// The next error inwards. An `io::Error` is passed over by its own `source`.
+fn wrapped_by<'e>(
+    error: &'e (dyn error::Error + 'static),
+) -> Option<&'e (dyn error::Error + 'static)> {
+    #[cfg(feature = "std")]
+    if let Some(inner) = error.downcast_ref().and_then(std::io::Error::get_ref) {
+        return Some(inner);
+    }
+    error.source()
 }
 
 /// The usual words for a status (RFC 9110 §15, RFC 6585).

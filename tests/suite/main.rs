@@ -19,6 +19,7 @@ mod handlers;
 mod loopback;
 mod masking;
 mod origins;
+mod readme;
 mod rig;
 mod server_handshake;
 mod urls;

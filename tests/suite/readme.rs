@@ -1,0 +1,57 @@
+//! The programs of the README: each of its lines stands in code that is compiled.
+
+use std::{error::Error, net::TcpStream, time::Duration};
+
+use wscore::{
+    DeadlineStream, Dialer, Frame, Headers, Origin, Rejection, Replay, Upgrader, random_mask,
+    write_frame,
+};
+
+#[allow(dead_code, reason = "compiled, not run: the server would wait for a client")]
+fn server(mut stream: TcpStream) -> Result<Replay<TcpStream>, Box<dyn Error>> {
+    let upgrader = Upgrader::new()
+        .protocols(["chat"])
+        .origin(Origin::same_host())
+        .on_host(|host| match host {
+            "example.com" => Ok(()),
+            _ => Err(Rejection::new(403).body("unknown host")),
+        })
+        .on_before_upgrade(|| Ok(Headers::new().with("X-Ready", "yes")?));
+    let upgraded =
+        upgrader.upgrade(&mut DeadlineStream::new(&mut stream, Duration::from_secs(10)))?;
+    let mut stream = Replay::new(upgraded.early_data, stream);
+    write_frame(&mut stream, &Frame::text("welcome"))?;
+    Ok(stream)
+}
+
+#[allow(dead_code, reason = "compiled, not run: there is no server")]
+fn client() -> Result<Option<String>, Box<dyn Error>> {
+    let (mut stream, handshake) =
+        Dialer::new().protocols(["chat"])?.dial("ws://127.0.0.1:9001/room")?;
+    let mut frame = Frame::text(b"hello".to_vec());
+    frame.mask_in_place(random_mask());
+    write_frame(&mut stream, &frame)?;
+    Ok(handshake.protocol().map(Into::into))
+}
+
+/// The lines of a text without comment signs and space, as one word.
+fn squeezed(text: &str) -> String {
+    text.lines()
+        .map(|line| line.trim().trim_start_matches("//!"))
+        .collect::<String>()
+        .split_whitespace()
+        .collect()
+}
+
+#[test]
+fn every_program_of_the_readme_is_compiled() {
+    let compiled =
+        squeezed(include_str!("../../src/lib.rs")) + &squeezed(include_str!("readme.rs"));
+    let readme = include_str!("../../README.md");
+    let programs: Vec<_> =
+        readme.split("```rust\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    assert_eq!(programs.len(), 5);
+    for program in programs {
+        assert!(compiled.contains(&squeezed(program)), "not compiled anywhere:\n{program}");
+    }
+}
