@@ -39,7 +39,8 @@ fuzz_target!(|input: (u16, &[u8])| {
 
     if let Ok(size) = whole {
         let head = String::from_utf8_lossy(&bytes[..size]).to_ascii_lowercase();
-        assert!(head.contains("http/1.1 101"));
+        // Behind interim responses, whose headers mean nothing.
+        let head = &head[head.rfind("http/1.1 101").unwrap()..];
         assert_eq!(head.matches("\nsec-websocket-accept:").count(), 1);
         assert!(head.ends_with("\r\n\r\n"));
     }
