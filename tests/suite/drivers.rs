@@ -239,3 +239,49 @@ fn headers_are_written_and_impossible_ones_are_not() {
     assert_eq!(written.unwrap_err().kind(), io::ErrorKind::InvalidInput);
     assert!(stream.is_empty());
 }
+
+#[test]
+fn fr36_frames_in_three_reads_cut_anywhere() {
+    let frames: [&[u8]; 3] = [
+        b"\x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58",
+        b"\x82\xfe\x00\x7e\x01\x02\x03\x04............",
+        b"\x89\x04ping\x8a\x04pong\x88\x02\x03\xe8",
+    ];
+    for bytes in frames {
+        let whole: Vec<_> = frames_in(&mut Script::whole(bytes));
+        for first in 0..=bytes.len() {
+            for second in first..=bytes.len() {
+                let cuts = [&bytes[..first], &bytes[first..second], &bytes[second..]];
+                let script = Script::new(cuts.map(|piece| Step::Bytes(piece.to_vec())));
+                assert_eq!(frames_in(&mut script.clone()), whole, "{first}, {second}");
+                assert_eq!(block_on(frames_in_tokio(&mut script.clone())), whole);
+            }
+        }
+    }
+}
+
+/// The frames up to the end of the stream, and what the end is.
+fn frames_in(stream: &mut Script) -> Vec<Result<Frame<Vec<u8>>, String>> {
+    let mut frames = vec![];
+    loop {
+        let frame = read_frame(stream, 1000).map_err(|error| error.to_string());
+        let ended = frame.is_err();
+        frames.push(frame);
+        if ended {
+            return frames;
+        }
+    }
+}
+
+async fn frames_in_tokio(stream: &mut Script) -> Vec<Result<Frame<Vec<u8>>, String>> {
+    let mut frames = vec![];
+    loop {
+        let frame =
+            wscore::tokio::read_frame(stream, 1000).await.map_err(|error| error.to_string());
+        let ended = frame.is_err();
+        frames.push(frame);
+        if ended {
+            return frames;
+        }
+    }
+}
