@@ -59,11 +59,12 @@
 //! ```
 //! Without any I/O, on bytes that lie in a buffer of your event loop:
 //! ```
-//! use wscore::{Header, ProtocolError, cipher};
+//! use wscore::{Header, ProtocolError, check_length, cipher};
 //!
 //! /// Echoes the frame at the front of `received`; how long it was, or `None` while it is not whole.
 //! fn echo(received: &mut [u8], out: &mut Vec<u8>) -> Result<Option<usize>, ProtocolError> {
 //!     let Some((header, size)) = Header::parse(received)? else { return Ok(None) };
+//!     check_length(&header, 1 << 20)?;
 //!     let Some(payload) = received[size..].get_mut(..header.len as usize) else { return Ok(None) };
 //!     cipher(payload, header.mask.unwrap_or_default(), 0);
 //!     out.extend_from_slice(&Header { mask: None, ..header }.encode());

@@ -32,7 +32,10 @@ pub struct RequestParser {
     scan: HeadScan,
 }
 
-/// Room for the headers of one request, on the stack; making it costs nothing.
+/// Room for the headers of one request, on the stack.
+///
+/// Making it costs nothing, so make it anew for each call of [`RequestParser::parse`]: a request
+/// borrows it.
 pub struct HeaderSlots<'a>([MaybeUninit<httparse::Header<'a>>; MAX_HEADERS]);
 
 impl HeaderSlots<'_> {
