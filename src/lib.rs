@@ -104,6 +104,10 @@ mod http;
 mod mask;
 
 #[cfg(feature = "std")]
+mod deadline;
+#[cfg(feature = "std")]
+mod dial;
+#[cfg(feature = "std")]
 mod drive;
 #[cfg(feature = "std")]
 mod io;
@@ -130,7 +134,8 @@ pub use handshake::{
     headers::{Headers, InvalidHeader},
     origin::Origin,
     rejection::Rejection,
-    request::{HeaderSlots, Request, RequestError, RequestParser},
+    request::{HeaderSlots, Request, RequestParser},
+    request_error::RequestError,
     response::{Acceptance, NotOffered},
     upgrader::{Handler, Upgrader},
     url::{InvalidUrl, Url},
@@ -141,11 +146,14 @@ pub use header::{
 pub use mask::{Mask, cipher, copy_masked};
 
 #[cfg(feature = "std")]
+pub use deadline::{Deadline, DeadlineStream, Timeouts, lingering_close};
+#[cfg(feature = "std")]
+pub use dial::{Connect, Tcp};
+#[cfg(feature = "std")]
 pub use drive::{DialError, ReadError, UpgradeError, Upgraded};
 #[cfg(feature = "std")]
 pub use io::{
-    Connect, Deadline, DeadlineStream, Tcp, Timeouts, lingering_close, read_frame, read_frame_into,
-    read_header, read_header_with, write_frame, write_header,
+    read_frame, read_frame_into, read_header, read_header_with, write_frame, write_header,
 };
 #[cfg(feature = "std")]
 pub use random::{random_mask, random_nonce};

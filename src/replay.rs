@@ -2,7 +2,7 @@
 
 use std::io::{self, Read, Write};
 
-use crate::io::Timeouts;
+use crate::Timeouts;
 
 /// A stream that yields what came with the handshake before it reads on: the frames of an eager
 /// peer are not lost.

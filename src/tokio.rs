@@ -23,8 +23,8 @@ use ::tokio::{
 use crate::{
     ClientHandshake, Deadline, DialError, Dialer, Frame, Handler, Handshake, Header, HeaderBuffer,
     ReadError, Replay, UpgradeError, Upgraded, Upgrader, Url, check_length,
+    deadline::{LINGER_BYTES, LINGER_TIME},
     drive::{AnswerBuffer, Outgoing, RequestBuffer},
-    io::{LINGER_BYTES, LINGER_TIME},
     random_nonce,
 };
 

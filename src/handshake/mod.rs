@@ -20,6 +20,7 @@ pub(crate) mod headers;
 pub(crate) mod origin;
 pub(crate) mod rejection;
 pub(crate) mod request;
+pub(crate) mod request_error;
 pub(crate) mod response;
 pub(crate) mod upgrader;
 pub(crate) mod url;
