@@ -23,13 +23,16 @@ fuzz_target!(|bytes: &[u8]| {
             let state = State { fragmented, ..State::default() };
             let checked = check_header(&header, role, state);
             assert_eq!(check_header(&peeked, role, state), checked);
-            assert!(checked.is_ok() || checked.is_err_and(|error| error.close_code().is_sendable()));
+            assert!(
+                checked.is_ok() || checked.is_err_and(|error| error.close_code().is_sendable())
+            );
         }
     }
 
     let payload = &bytes[size..];
     let Some(mask) = header.mask else { return };
-    let naive: Vec<u8> = payload.iter().zip(mask.iter().cycle()).map(|(byte, key)| byte ^ key).collect();
+    let naive: Vec<u8> =
+        payload.iter().zip(mask.iter().cycle()).map(|(byte, key)| byte ^ key).collect();
     let mut frame = Frame::from_parts(&Header { mask: None, ..header }, payload.to_vec());
     frame.mask_in_place(mask);
     assert_eq!(frame.payload, naive);
@@ -52,7 +55,13 @@ fn literally(bytes: &[u8]) -> Result<Option<usize>, ProtocolError> {
         return Ok(None);
     }
     let form = bytes[1] % 128;
-    let extended = if form < 126 { 0 } else if form == 126 { 2 } else { 8 };
+    let extended = if form < 126 {
+        0
+    } else if form == 126 {
+        2
+    } else {
+        8
+    };
     if bytes.len() < 2 + extended {
         return Ok(None);
     }

@@ -52,7 +52,9 @@ fn is_refusal(out: &[u8]) -> bool {
     let has = |name: &str, value: &[u8]| {
         response.headers.iter().any(|header| header.name == name && header.value.ends_with(value))
     };
-    (400..600).contains(&response.code.unwrap()) && has("Connection", b"close") && has("Content-Length", body.as_bytes())
+    (400..600).contains(&response.code.unwrap())
+        && has("Connection", b"close")
+        && has("Content-Length", body.as_bytes())
 }
 
 /// What every accepted head has, checked on its text.
@@ -75,7 +77,9 @@ fn assert_strict(head: &[u8]) {
     assert!(values("Transfer-Encoding").is_empty() && values("Origin").len() <= 1);
     let names = |name: &str, token: &str| {
         let text = values(name).join(&b","[..]).to_ascii_lowercase();
-        String::from_utf8_lossy(&text).split(',').any(|element| element.trim_matches([' ', '\t']) == token)
+        String::from_utf8_lossy(&text)
+            .split(',')
+            .any(|element| element.trim_matches([' ', '\t']) == token)
     };
     assert!(names("Upgrade", "websocket") && names("Connection", "upgrade"));
 }
