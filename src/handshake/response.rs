@@ -74,18 +74,25 @@ impl<'a> Acceptance<'a> {
 
     /// Hands the answer out in pieces, with these headers before its own.
     pub(crate) fn render(&self, headers: &Headers, mut put: impl FnMut(&[u8])) {
-        put(b"HTTP/1.1 101 Switching Protocols\r\n\
-              Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ");
-        put(&self.key.accept());
+        let mut start = *b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\
+            Connection: Upgrade\r\nSec-WebSocket-Accept: ............................\r\n";
+        // The dots: what most answers consist of is handed out as one piece.
+        start[97..125].copy_from_slice(&self.key.accept());
+        put(&start);
         if let Some(protocol) = &self.handshake.protocol {
-            put(b"\r\nSec-WebSocket-Protocol: ");
+            put(b"Sec-WebSocket-Protocol: ");
             put(protocol.as_bytes());
+            put(b"\r\n");
         }
-        for (index, extension) in self.handshake.extensions.iter().enumerate() {
-            put(if index == 0 { b"\r\nSec-WebSocket-Extensions: " } else { b", " });
-            put(extension.to_string().as_bytes());
+        if let [first, rest @ ..] = &self.handshake.extensions[..] {
+            put(b"Sec-WebSocket-Extensions: ");
+            put(first.to_string().as_bytes());
+            for extension in rest {
+                put(b", ");
+                put(extension.to_string().as_bytes());
+            }
+            put(b"\r\n");
         }
-        put(b"\r\n");
         put(headers.as_bytes());
         put(self.headers.as_bytes());
         put(b"\r\n");
