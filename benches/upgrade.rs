@@ -135,7 +135,7 @@ fn variants(criterion: &mut Criterion) {
         }
     }
     let upgrader =
-        Upgrader::new().protocols(["b", "d"]).negotiate(&Custom("b")).negotiate(&Custom("d"));
+        Upgrader::new().protocols(["b", "d"]).negotiate(Custom("b")).negotiate(Custom("d"));
     let mut group = criterion.benchmark_group("upgrade_variants");
     for (name, old, new, status) in VARIANTS {
         let request = PLAIN.replacen(old, new, 1);

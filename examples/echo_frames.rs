@@ -55,8 +55,15 @@ pub(crate) enum End {
 /// The longest frame that is echoed, in bytes.
 const LIMIT: u64 = 16 << 20;
 
+/// How long a peer may say nothing.
+const IDLE: Duration = Duration::from_secs(300);
+
 /// Echoes data and answers pings until the peer closes: the body for the answer to its close.
 pub(crate) fn echo(stream: &TcpStream, early_data: Vec<u8>, role: Role) -> Result<CloseBody, End> {
+    // A peer that says nothing for long, or takes nothing, does not hold a thread for ever.
+    if stream.set_read_timeout(Some(IDLE)).and(stream.set_write_timeout(Some(IDLE))).is_err() {
+        return Err(End::Gone);
+    }
     let mut input = BufReader::with_capacity(64 * 1024, Replay::new(early_data, stream));
     let mut output = Output { stream, bytes: Vec::new(), whole: 0, role };
     let end = answer(&mut input, &mut output);

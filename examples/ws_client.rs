@@ -197,7 +197,9 @@ fn print(message: &[u8], is_text: bool, sender: &Sender) -> Result<(), Box<dyn E
 
 /// Answers the server's close frame, which may itself be the answer to ours.
 fn closed(payload: &[u8], sender: &Sender, stream: &TcpStream) -> Result<(), Box<dyn Error>> {
-    let reason = CloseReason::parse(payload)?;
+    let reason = CloseReason::parse(payload).inspect_err(|error| {
+        sender.close(error.close_code(), &error.to_string());
+    })?;
     let code = reason.map_or(CloseCode::NO_STATUS, |reason| reason.code);
     sender.close(code, "");
     // The server closes the connection; there is nothing that it could still want to tell us.

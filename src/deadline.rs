@@ -3,20 +3,45 @@
 use std::{
     io::{self, Read, Write},
     net::{Shutdown, TcpStream},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
 use crate::io::read;
 
 /// A point in time by which something must be done, or never.
-#[derive(Clone, Copy, Debug)]
-pub struct Deadline(Option<Instant>);
+#[derive(Clone, Debug)]
+pub struct Deadline {
+    at: Option<Instant>,
+    /// Set once it is done in time: then the streams under the deadline are free.
+    lifted: Option<Arc<AtomicBool>>,
+}
 
 impl Deadline {
     /// The deadline this long from now; never if `None`, or if it is too far off to be told.
     #[must_use]
     pub fn after(timeout: Option<Duration>) -> Self {
-        Self(timeout.and_then(|timeout| Instant::now().checked_add(timeout)))
+        let at = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        Self { at, lifted: None }
+    }
+
+    /// The same deadline, which can be lifted from all streams that have it.
+    pub(crate) fn liftable(self) -> Self {
+        Self { lifted: Some(Arc::default()), ..self }
+    }
+
+    /// Frees the streams that have this deadline.
+    pub(crate) fn lift(&self) {
+        if let Some(lifted) = &self.lifted {
+            lifted.store(true, Ordering::Relaxed);
+        }
+    }
+
+    fn is_lifted(&self) -> bool {
+        self.lifted.as_ref().is_some_and(|lifted| lifted.load(Ordering::Relaxed))
     }
 
     /// How much time is left; `None` is for ever.
@@ -24,10 +49,10 @@ impl Deadline {
     /// # Errors
     /// [`io::ErrorKind::TimedOut`] if none is.
     pub fn left(&self) -> io::Result<Option<Duration>> {
-        let Some(deadline) = self.0 else {
+        let Some(at) = self.at else {
             return Ok(None);
         };
-        match deadline.saturating_duration_since(Instant::now()) {
+        match at.saturating_duration_since(Instant::now()) {
             Duration::ZERO => Err(io::ErrorKind::TimedOut.into()),
             left => Ok(Some(left)),
         }
@@ -37,7 +62,9 @@ impl Deadline {
     /// does not use it up.
     pub(crate) fn share(&self, attempts: usize) -> io::Result<Option<Duration>> {
         let attempts = u32::try_from(attempts).unwrap_or(u32::MAX);
-        Ok(self.left()?.map(|left| left / attempts.max(1)))
+        // A share of nothing would be refused as a timeout.
+        let share = |left: Duration| (left / attempts.max(1)).max(Duration::from_millis(1));
+        Ok(self.left()?.map(share))
     }
 }
 
@@ -57,6 +84,15 @@ pub trait Timeouts {
 }
 
 impl<T: Timeouts + ?Sized> Timeouts for &T {
+    fn set_read_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
+        (**self).set_read_timeout(timeout)
+    }
+    fn set_write_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
+        (**self).set_write_timeout(timeout)
+    }
+}
+
+impl<T: Timeouts + ?Sized> Timeouts for &mut T {
     fn set_read_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
         (**self).set_read_timeout(timeout)
     }
@@ -94,55 +130,86 @@ impl Timeouts for std::os::unix::net::UnixStream {
 }
 
 /// A stream all of whose reads and writes together end at one deadline, however slowly the bytes
-/// trickle; afterwards its own timeouts are off.
+/// trickle; under TLS it belongs below it. Afterwards its own timeouts are off.
 #[derive(Debug)]
-pub struct DeadlineStream<'s, S: Timeouts> {
-    stream: &'s mut S,
+pub struct DeadlineStream<S: Timeouts> {
+    stream: S,
     deadline: Deadline,
+    /// The stream's timeouts are ours.
+    armed: bool,
 }
 
-impl<'s, S: Timeouts> DeadlineStream<'s, S> {
-    /// The stream with a deadline this long from now.
-    pub fn new(stream: &'s mut S, timeout: Duration) -> Self {
-        Self::until(stream, Deadline::after(Some(timeout)))
+impl<S: Timeouts> DeadlineStream<S> {
+    /// The stream, or a `&mut` to it, with a deadline this long from now.
+    pub fn new(stream: S, timeout: Duration) -> Self {
+        Self::until(stream, &Deadline::after(Some(timeout)))
     }
 
-    /// The stream with this deadline.
-    pub const fn until(stream: &'s mut S, deadline: Deadline) -> Self {
-        Self { stream, deadline }
+    /// The stream, or a `&mut` to it, with this deadline.
+    pub fn until(stream: S, deadline: &Deadline) -> Self {
+        Self { stream, deadline: deadline.clone(), armed: true }
+    }
+
+    /// The stream itself.
+    pub const fn get_ref(&self) -> &S {
+        &self.stream
+    }
+
+    /// Whether the deadline still holds; if it was lifted, the stream's timeouts go off.
+    fn is_armed(&mut self) -> bool {
+        if self.deadline.is_lifted() {
+            self.disarm();
+        }
+        self.armed
+    }
+
+    fn disarm(&mut self) {
+        if std::mem::replace(&mut self.armed, false) {
+            // A stream on which this fails is broken, as its next read will say.
+            let _ = self.stream.set_read_timeout(None);
+            let _ = self.stream.set_write_timeout(None);
+        }
+    }
+
+    /// Unix says of a socket whose time is up that it would block.
+    fn timed_out(&self, error: io::Error) -> io::Error {
+        /// The clock of the socket and ours may differ by this much.
+        const PRECISION: Duration = Duration::from_millis(10);
+        let is_over = match self.deadline.left() {
+            Ok(left) => left.is_some_and(|left| left < PRECISION),
+            Err(_) => true,
+        };
+        match error.kind() {
+            io::ErrorKind::WouldBlock if is_over => io::ErrorKind::TimedOut.into(),
+            _ => error,
+        }
     }
 }
 
-impl<S: Read + Timeouts> Read for DeadlineStream<'_, S> {
+impl<S: Read + Timeouts> Read for DeadlineStream<S> {
     fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
-        self.stream.set_read_timeout(self.deadline.left()?)?;
-        self.stream.read(room).map_err(timed_out)
+        if self.is_armed() {
+            self.stream.set_read_timeout(self.deadline.left()?)?;
+        }
+        self.stream.read(room).map_err(|error| self.timed_out(error))
     }
 }
 
-impl<S: Write + Timeouts> Write for DeadlineStream<'_, S> {
+impl<S: Write + Timeouts> Write for DeadlineStream<S> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.stream.set_write_timeout(self.deadline.left()?)?;
-        self.stream.write(bytes).map_err(timed_out)
+        if self.is_armed() {
+            self.stream.set_write_timeout(self.deadline.left()?)?;
+        }
+        self.stream.write(bytes).map_err(|error| self.timed_out(error))
     }
     fn flush(&mut self) -> io::Result<()> {
-        self.stream.flush().map_err(timed_out)
+        self.stream.flush().map_err(|error| self.timed_out(error))
     }
 }
 
-impl<S: Timeouts> Drop for DeadlineStream<'_, S> {
+impl<S: Timeouts> Drop for DeadlineStream<S> {
     fn drop(&mut self) {
-        // A stream on which this fails is broken, as its next read will say.
-        let _ = self.stream.set_read_timeout(None);
-        let _ = self.stream.set_write_timeout(None);
-    }
-}
-
-/// Unix says of a socket whose time is up that it would block.
-fn timed_out(error: io::Error) -> io::Error {
-    match error.kind() {
-        io::ErrorKind::WouldBlock => io::ErrorKind::TimedOut.into(),
-        _ => error,
+        self.disarm();
     }
 }
 

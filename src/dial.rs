@@ -8,8 +8,10 @@ use std::{
 };
 
 use crate::{
-    ClientHandshake, Deadline, DeadlineStream, DialError, Dialer, Handshake, Replay, Timeouts, Url,
-    drive::RequestBuffer, io::read, random_nonce,
+    ClientHandshake, Deadline, DeadlineStream, DialError, Dialer, Handshake, Replay, Upgraded, Url,
+    drive::{RequestBuffer, cut_short},
+    io::read,
+    random_nonce,
 };
 
 impl Dialer<'_> {
@@ -21,7 +23,15 @@ impl Dialer<'_> {
     /// # Errors
     /// [`DialError`].
     pub fn dial(&self, url: &str) -> Result<(Replay<TcpStream>, Handshake), DialError> {
-        self.dial_with(url, &Tcp)
+        let url: Url = url.parse()?;
+        if url.is_secure() {
+            return Err(DialError::TlsMissing);
+        }
+        let deadline = Deadline::after(self.timeout);
+        let mut stream = connect_tcp(&url, &deadline)?;
+        let upgraded =
+            self.shake_hands(&url, &mut DeadlineStream::until(&mut stream, &deadline))?;
+        Ok((Replay::new(upgraded.early_data, stream), upgraded.handshake))
     }
 
     /// Connects in another way, such as over TLS or through a proxy, and shakes hands.
@@ -31,8 +41,10 @@ impl Dialer<'_> {
     ///
     /// ```no_run
     /// use std::os::unix::net::UnixStream;
-    /// use wscore::{Deadline, Dialer, Url};
-    /// let connect = |_: &Url, _: Deadline| UnixStream::connect("/run/chat.sock");
+    /// use wscore::{Deadline, DeadlineStream, Dialer, Url};
+    /// let connect = |_: &Url, deadline: &Deadline| {
+    ///     Ok(DeadlineStream::until(UnixStream::connect("/run/chat.sock")?, deadline))
+    /// };
     /// let (stream, handshake) = Dialer::new().dial_with("ws://chat/room", &connect)?;
     /// # Ok::<(), wscore::DialError>(())
     /// ```
@@ -45,15 +57,14 @@ impl Dialer<'_> {
         if url.is_secure() && !connector.does_tls() {
             return Err(DialError::TlsMissing);
         }
-        let deadline = Deadline::after(self.timeout);
-        let mut stream = connector.connect(&url, deadline)?;
-        let (early_data, handshake) =
-            self.shake_hands(&url, &mut DeadlineStream::until(&mut stream, deadline))?;
-        Ok((Replay::new(early_data, stream), handshake))
+        let deadline = Deadline::after(self.timeout).liftable();
+        let mut stream = connector.connect(&url, &deadline)?;
+        let upgraded = self.shake_hands(&url, &mut stream)?;
+        deadline.lift();
+        Ok((Replay::new(upgraded.early_data, stream), upgraded.handshake))
     }
 
-    /// Shakes hands on a stream that is connected: what the server sent behind its response, and
-    /// the handshake.
+    /// Shakes hands on a stream that is connected.
     ///
     /// # Errors
     /// [`DialError`].
@@ -61,7 +72,7 @@ impl Dialer<'_> {
         &self,
         url: &Url,
         stream: &mut S,
-    ) -> Result<(Vec<u8>, Handshake), DialError> {
+    ) -> Result<Upgraded, DialError> {
         let mut client = ClientHandshake::new(random_nonce());
         let mut request = Vec::new();
         self.request(url, &client, &mut request);
@@ -69,27 +80,35 @@ impl Dialer<'_> {
         stream.flush()?;
         let mut received = RequestBuffer::new();
         loop {
-            match read(stream, received.room())? {
-                0 => return Err(self.finish(&mut client, received.filled()).into()),
-                read => received.advance(read),
+            match read(stream, received.room()) {
+                Ok(0) => return Err(cut_short(self, &mut client, received.filled(), None)),
+                Ok(read) => received.advance(read),
+                Err(error) => {
+                    return Err(cut_short(self, &mut client, received.filled(), Some(error)));
+                }
             }
             if let Some((handshake, size)) = self.advance(&mut client, received.filled())? {
-                return Ok((received.filled()[size..].to_vec(), handshake));
+                let early_data = received.filled()[size..].to_vec();
+                return Ok(Upgraded { handshake, early_data });
             }
         }
     }
 }
 
 /// How a [`Dialer`] gets its stream; closures of this shape are connectors, too.
+///
+/// The deadline is of everything together. [`DeadlineStream`] holds a stream to it, and belongs
+/// right on the socket: below TLS, which may read several times for one read of ours. Once the
+/// handshake is done, the deadline is lifted.
 pub trait Connect {
     /// What frames are sent over.
-    type Stream: Read + Write + Timeouts;
+    type Stream: Read + Write;
 
-    /// Connects to the host and port of the address before the deadline passes.
+    /// Connects to the host and port of the address.
     ///
     /// # Errors
     /// Why there is no connection.
-    fn connect(&self, url: &Url, deadline: Deadline) -> io::Result<Self::Stream>;
+    fn connect(&self, url: &Url, deadline: &Deadline) -> io::Result<Self::Stream>;
 
     /// Whether the stream is secure for `wss`: true unless said otherwise.
     fn does_tls(&self) -> bool {
@@ -100,7 +119,8 @@ pub trait Connect {
     ///
     /// ```no_run
     /// # use std::{io, net::TcpStream};
-    /// # fn tls(stream: TcpStream, name: &str) -> io::Result<TcpStream> { Ok(stream) }
+    /// # type Stream = wscore::DeadlineStream<TcpStream>;
+    /// # fn tls(stream: Stream, name: &str) -> io::Result<Stream> { Ok(stream) }
     /// use wscore::{Connect, Dialer, Tcp};
     /// let connector = Tcp.wrap(|stream, url, _| match url.is_secure() {
     ///     true => tls(stream, url.host()),
@@ -112,29 +132,30 @@ pub trait Connect {
     fn wrap<W, F>(self, wrap: F) -> impl Connect<Stream = W>
     where
         Self: Sized,
-        W: Read + Write + Timeouts,
-        F: Fn(Self::Stream, &Url, Deadline) -> io::Result<W>,
+        W: Read + Write,
+        F: Fn(Self::Stream, &Url, &Deadline) -> io::Result<W>,
     {
-        move |url: &Url, deadline: Deadline| wrap(self.connect(url, deadline)?, url, deadline)
+        move |url: &Url, deadline: &Deadline| wrap(self.connect(url, deadline)?, url, deadline)
     }
 }
 
-impl<S: Read + Write + Timeouts, F: Fn(&Url, Deadline) -> io::Result<S>> Connect for F {
+impl<S: Read + Write, F: Fn(&Url, &Deadline) -> io::Result<S>> Connect for F {
     type Stream = S;
-    fn connect(&self, url: &Url, deadline: Deadline) -> io::Result<S> {
+    fn connect(&self, url: &Url, deadline: &Deadline) -> io::Result<S> {
         self(url, deadline)
     }
 }
 
-/// Connects over TCP to the first address of the host that answers; wrap its stream for TLS.
+/// Connects over TCP to the first address of the host that answers; [`wrap`](Connect::wrap) its
+/// streams for TLS.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Tcp;
 
 impl Connect for Tcp {
-    type Stream = TcpStream;
+    type Stream = DeadlineStream<TcpStream>;
 
-    fn connect(&self, url: &Url, deadline: Deadline) -> io::Result<TcpStream> {
-        connect_first(&look_up(url, deadline)?, deadline)
+    fn connect(&self, url: &Url, deadline: &Deadline) -> io::Result<Self::Stream> {
+        Ok(DeadlineStream::until(connect_tcp(url, deadline)?, deadline))
     }
 
     fn does_tls(&self) -> bool {
@@ -142,8 +163,12 @@ impl Connect for Tcp {
     }
 }
 
+fn connect_tcp(url: &Url, deadline: &Deadline) -> io::Result<TcpStream> {
+    connect_first(&look_up(url, deadline)?, deadline)
+}
+
 /// Connects to the first address that answers.
-fn connect_first(addresses: &[SocketAddr], deadline: Deadline) -> io::Result<TcpStream> {
+fn connect_first(addresses: &[SocketAddr], deadline: &Deadline) -> io::Result<TcpStream> {
     let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
     for (tried, address) in addresses.iter().enumerate() {
         let attempt = match deadline.share(addresses.len() - tried)? {
@@ -163,7 +188,7 @@ fn connect_first(addresses: &[SocketAddr], deadline: Deadline) -> io::Result<Tcp
 
 /// Looks the host up. The system's look-up cannot be bounded in time, so that of a name happens
 /// on a thread that is left behind when the deadline passes.
-fn look_up(url: &Url, deadline: Deadline) -> io::Result<Vec<SocketAddr>> {
+fn look_up(url: &Url, deadline: &Deadline) -> io::Result<Vec<SocketAddr>> {
     let target = (url.host().to_owned(), url.port());
     let look_up =
         |(host, port): (String, u16)| Ok((host.as_str(), port).to_socket_addrs()?.collect());
@@ -171,7 +196,7 @@ fn look_up(url: &Url, deadline: Deadline) -> io::Result<Vec<SocketAddr>> {
     match deadline.left()? {
         Some(left) if !is_address => {
             let (sender, receiver) = mpsc::channel();
-            thread::spawn(move || sender.send(look_up(target)));
+            thread::Builder::new().spawn(move || sender.send(look_up(target)))?;
             receiver.recv_timeout(left).unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
         }
         _ => look_up(target),
@@ -190,11 +215,11 @@ mod tests {
         let live = TcpListener::bind("127.0.0.1:0").unwrap();
         let dead = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let addresses = [dead, live.local_addr().unwrap()];
-        let stream = connect_first(&addresses, deadline).unwrap();
+        let stream = connect_first(&addresses, &deadline).unwrap();
         assert_eq!(stream.peer_addr().unwrap(), addresses[1]);
-        let refused = connect_first(&addresses[..1], deadline).unwrap_err();
+        let refused = connect_first(&addresses[..1], &deadline).unwrap_err();
         assert_eq!(refused.kind(), io::ErrorKind::ConnectionRefused);
-        assert_eq!(connect_first(&[], deadline).unwrap_err().kind(), io::ErrorKind::NotFound);
+        assert_eq!(connect_first(&[], &deadline).unwrap_err().kind(), io::ErrorKind::NotFound);
         let share = deadline.share(3).unwrap().unwrap();
         assert!(share <= Duration::from_secs(20), "a third of the time for the first of three");
     }

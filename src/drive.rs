@@ -3,17 +3,18 @@
 use std::{error, fmt, io};
 
 use crate::{
-    Frame, Handshake, InvalidUrl, ProtocolError, Rejection, ResponseError, scratch::Scratch,
+    ClientHandshake, Dialer, EncodedHeader, Frame, Handshake, Header, InvalidUrl, MAX_HEADER,
+    ProtocolError, Rejection, ResponseError, check_control, scratch::Scratch,
 };
 
-/// A finished handshake of the server's side.
+/// A finished handshake on a stream.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[must_use = "early data is the beginning of the client's frames"]
+#[must_use = "early data is the beginning of the peer's frames"]
 pub struct Upgraded {
     /// What is agreed.
     pub handshake: Handshake,
-    /// What the client sent behind its request already: the beginning of its frames. Read it
-    /// before the stream, or let [`Replay`](crate::Replay) do so.
+    /// What the peer sent behind its part of the handshake already: the beginning of its frames.
+    /// Read it before the stream, or let [`Replay`](crate::Replay) do so.
     pub early_data: Vec<u8>,
 }
 
@@ -35,7 +36,7 @@ pub enum UpgradeError {
 impl fmt::Display for UpgradeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Rejected(rejection) => rejection.fmt(f),
+            Self::Rejected(_) => f.write_str("request not accepted"),
             Self::Closed { received: 0 } => f.write_str("connection closed before a request"),
             Self::Closed { received } => {
                 write!(f, "connection closed after {received} bytes of the request")
@@ -48,7 +49,7 @@ impl fmt::Display for UpgradeError {
 impl error::Error for UpgradeError {
     fn source(&self) -> Option<&(dyn error::Error + 'static)> {
         match self {
-            Self::Rejected(rejection) => rejection.source(),
+            Self::Rejected(rejection) => Some(rejection),
             Self::Closed { .. } => None,
             Self::Io(error) => Some(error),
         }
@@ -79,13 +80,13 @@ pub enum DialError {
 impl fmt::Display for DialError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Url(error) => error.fmt(f),
+            Self::Url(_) => f.write_str("not an address to dial"),
             Self::TlsMissing => f.write_str("wss needs a connector that does TLS"),
             Self::Io(error) if error.kind() == io::ErrorKind::TimedOut => {
                 f.write_str("deadline passed before the handshake was complete")
             }
             Self::Io(_) => f.write_str("connection failed before the handshake was complete"),
-            Self::Response(error) => error.fmt(f),
+            Self::Response(_) => f.write_str("response not accepted"),
         }
     }
 }
@@ -93,9 +94,10 @@ impl fmt::Display for DialError {
 impl error::Error for DialError {
     fn source(&self) -> Option<&(dyn error::Error + 'static)> {
         match self {
-            Self::Url(_) | Self::TlsMissing => None,
+            Self::TlsMissing => None,
+            Self::Url(error) => Some(error),
             Self::Io(error) => Some(error),
-            Self::Response(error) => error.source(),
+            Self::Response(error) => Some(error),
         }
     }
 }
@@ -138,7 +140,7 @@ impl fmt::Display for ReadError {
         match self {
             Self::Closed => f.write_str("connection closed between frames"),
             Self::Truncated => f.write_str("connection closed inside a frame"),
-            Self::Protocol(error) => error.fmt(f),
+            Self::Protocol(_) => f.write_str("peer broke the protocol"),
             Self::Io(_) => f.write_str("stream failed while a frame was read"),
         }
     }
@@ -147,7 +149,8 @@ impl fmt::Display for ReadError {
 impl error::Error for ReadError {
     fn source(&self) -> Option<&(dyn error::Error + 'static)> {
         match self {
-            Self::Closed | Self::Truncated | Self::Protocol(_) => None,
+            Self::Closed | Self::Truncated => None,
+            Self::Protocol(error) => Some(error),
             Self::Io(error) => Some(error),
         }
     }
@@ -171,14 +174,58 @@ pub(crate) type RequestBuffer = Scratch<2048>;
 /// Answer bytes on the stack; without extra headers an answer has about 130.
 pub(crate) type AnswerBuffer = Scratch<512>;
 
+/// What it means that the stream ends, or fails, before the response is accepted: a refusal that
+/// came before is the reason, whatever became of its body.
+pub(crate) fn cut_short(
+    dialer: &Dialer<'_>,
+    client: &mut ClientHandshake,
+    received: &[u8],
+    error: Option<io::Error>,
+) -> DialError {
+    match (dialer.finish(client, received), error) {
+        (response @ ResponseError::Status(_), _) | (response, None) => {
+            DialError::Response(response)
+        }
+        (_, Some(error)) => DialError::Io(error),
+    }
+}
+
+/// The bytes of a header that may be written.
+pub(crate) fn encode_header(header: &Header) -> io::Result<EncodedHeader> {
+    let error = match header.len >> 63 {
+        0 => check_control(header).err(),
+        _ => Some(ProtocolError::LengthOverflow),
+    };
+    match error {
+        None => Ok(header.encode()),
+        Some(error) => Err(io::Error::new(io::ErrorKind::InvalidInput, error)),
+    }
+}
+
+/// What is read of a payload before its buffer grows, in bytes: on the stack, because nothing is
+/// allocated for a length that is only declared.
+pub(crate) const FIRST_PIECE: usize = 1024;
+
+/// Where the beginning of a payload of this length goes.
+pub(crate) fn first_piece(room: &mut [u8; FIRST_PIECE], len: u64) -> &mut [u8] {
+    &mut room[..usize::try_from(len).unwrap_or(usize::MAX).min(FIRST_PIECE)]
+}
+
+/// Begins a payload; where there is more to come, room for it is in proportion to what came.
+pub(crate) fn keep_first(payload: &mut Vec<u8>, came: &[u8], len: u64) {
+    let len = usize::try_from(len).unwrap_or(usize::MAX);
+    payload.reserve(len.min(8 * came.len()));
+    payload.extend_from_slice(came);
+}
+
 /// A payload up to this length, in bytes, is copied behind its header; a longer one is written
 /// from where it lies.
-const SMALL: usize = 1024;
+const SMALL: usize = 512;
 
 /// The bytes of one frame in at most two pieces, and how many of them are written.
 pub(crate) struct Outgoing<'a> {
     /// The header, and the payload if it is small.
-    front: [u8; crate::MAX_HEADER + SMALL],
+    front: [u8; MAX_HEADER + SMALL],
     front_len: usize,
     /// The payload if it is not small.
     back: &'a [u8],
@@ -188,17 +235,14 @@ pub(crate) struct Outgoing<'a> {
 impl<'a> Outgoing<'a> {
     /// Refuses control frames that break RFC 6455 §5.5: they are never written.
     pub(crate) fn new<P: AsRef<[u8]>>(frame: &'a Frame<P>) -> io::Result<Self> {
-        let header = frame.header();
-        crate::check_control(&header)
-            .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
-        let header = header.encode();
+        let header = encode_header(&frame.header())?;
         let payload = frame.payload.as_ref();
         let (small, back) = match payload.len() {
             0..=SMALL => (payload, &[][..]),
             _ => (&[][..], payload),
         };
         let front_len = header.len() + small.len();
-        let mut front = [0; crate::MAX_HEADER + SMALL];
+        let mut front = [0; MAX_HEADER + SMALL];
         front[..header.len()].copy_from_slice(&header);
         front[header.len()..front_len].copy_from_slice(small);
         Ok(Self { front, front_len, back, written: 0 })

@@ -7,7 +7,7 @@
 //!                           ╰─ element ──────────────────────────────────╯  ╰─ element
 //! ```
 
-use alloc::{borrow::Cow, string::String, vec::Vec};
+use alloc::{borrow::Cow, string::String, sync::Arc, vec::Vec};
 use core::{error, fmt};
 
 use crate::{
@@ -39,6 +39,30 @@ pub trait Extension: Send + Sync {
     /// Client: whether the server's answer keeps to what was offered.
     fn confirm(&self, answer: &Element<'_>) -> bool;
 }
+
+macro_rules! extension_behind {
+    ($($pointer:ty),*) => {$(
+        impl<E: Extension + ?Sized> Extension for $pointer {
+            fn name(&self) -> &str {
+                (**self).name()
+            }
+            fn rsv(&self) -> Rsv {
+                (**self).rsv()
+            }
+            fn accept(&self, offer: &Element<'_>) -> Option<ElementBuf> {
+                (**self).accept(offer)
+            }
+            fn offers(&self) -> Vec<ElementBuf> {
+                (**self).offers()
+            }
+            fn confirm(&self, answer: &Element<'_>) -> bool {
+                (**self).confirm(answer)
+            }
+        }
+    )*};
+}
+
+extension_behind!(&E, Arc<E>);
 
 /// One element of a list of extensions, borrowed from the header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

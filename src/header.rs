@@ -384,7 +384,7 @@ impl fmt::Debug for EncodedHeader {
 /// assert_eq!((header.opcode, header.len), (OpCode::Text, 256));
 /// # Ok::<(), wscore::ProtocolError>(())
 /// ```
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct HeaderBuffer {
     bytes: [u8; MAX_HEADER],
     /// 0 <= len < 14 between calls
@@ -417,16 +417,17 @@ impl HeaderBuffer {
     /// empty again; `None` while more bytes are wanted.
     ///
     /// # Errors
-    /// As [`Header::parse`].
+    /// As [`Header::parse`]; the buffer is empty again, and the connection has failed.
     ///
     /// # Panics
     /// If `read` is more than there was room for.
     pub fn advance(&mut self, read: usize) -> Result<Option<Header>, ProtocolError> {
+        assert!(read <= self.room().len(), "more was read than there was room for");
         self.len += read;
-        let header = Header::parse(&self.bytes[..self.len])?;
-        if header.is_some() {
+        let header = Header::parse(&self.bytes[..self.len]);
+        if !matches!(header, Ok(None)) {
             self.len = 0;
         }
-        Ok(header.map(|(header, _)| header))
+        Ok(header?.map(|(header, _)| header))
     }
 }

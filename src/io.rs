@@ -5,7 +5,9 @@ use std::io::{self, Read, Write};
 use crate::{
     Frame, Handler, Header, HeaderBuffer, ReadError, UpgradeError, Upgraded, Upgrader,
     check_length,
-    drive::{AnswerBuffer, Outgoing, RequestBuffer},
+    drive::{
+        AnswerBuffer, FIRST_PIECE, Outgoing, RequestBuffer, encode_header, first_piece, keep_first,
+    },
 };
 
 /// Reads one header, and nothing behind it, in two reads or one.
@@ -49,21 +51,21 @@ pub fn read_header_with<R: Read + ?Sized>(
     }
 }
 
-/// Writes one header.
+/// Writes one header. What the stream buffers, such as TLS does, is not flushed.
 ///
 /// # Errors
-/// [`io::ErrorKind::InvalidInput`] if the length is 2^63 or more; what the stream fails with.
+/// [`io::ErrorKind::InvalidInput`] for a control frame that is fragmented or longer than 125
+/// bytes, and for a length of 2^63 or more; else what the stream fails with.
 pub fn write_header<W: Write + ?Sized>(stream: &mut W, header: &Header) -> io::Result<()> {
-    if header.len >> 63 != 0 {
-        return Err(io::ErrorKind::InvalidInput.into());
-    }
-    stream.write_all(&header.encode())
+    stream.write_all(&encode_header(header)?)
 }
 
 /// Reads one frame of at most `limit` bytes of payload, as it stands on the wire: not unmasked
 /// and not checked but for its length.
 ///
-/// Memory grows with the bytes that come, never with the length that is declared.
+/// Memory grows with the bytes that come, never with the length that is declared. What was read of
+/// a payload before the stream fails, with [`WouldBlock`](io::ErrorKind::WouldBlock) too, is lost:
+/// the connection must then be closed.
 ///
 /// # Errors
 /// [`ReadError`]; after [`ProtocolError::FrameTooLarge`](crate::ProtocolError::FrameTooLarge) the
@@ -97,15 +99,20 @@ pub fn read_frame_into<'b, R: Read + ?Sized>(
     let header = read_header(stream)?;
     check_length(&header, limit)?;
     payload.clear();
-    let read = stream.take(header.len).read_to_end(payload)?;
-    if (read as u64) < header.len {
+    if (payload.capacity() as u64) < header.len {
+        let mut first = [0; FIRST_PIECE];
+        let came = read(stream, first_piece(&mut first, header.len))?;
+        keep_first(payload, &first[..came], header.len);
+    }
+    stream.take(header.len - payload.len() as u64).read_to_end(payload)?;
+    if (payload.len() as u64) < header.len {
         return Err(ReadError::Truncated);
     }
     Ok(Frame::from_parts(&header, payload))
 }
 
 /// Writes one frame in one write, if the stream takes it whole: small ones as one piece, large
-/// ones vectored, from where they lie.
+/// ones vectored, from where they lie. What the stream buffers, such as TLS does, is not flushed.
 ///
 /// # Errors
 /// [`io::ErrorKind::InvalidInput`] for a control frame that is fragmented or longer than 125

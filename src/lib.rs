@@ -18,6 +18,9 @@
 //! ```
 //!
 //! # The same echo, three ways
+//! Each is the bare loop of its level; `examples/echo_frames.rs` adds what a server owes its peers
+//! besides: pings answered, closing, text that is UTF-8.
+//!
 //! With headers and the caller's buffer, on any `Read + Write` that was upgraded:
 //! ```
 //! use std::io::{Read, Write};
@@ -132,7 +135,7 @@ pub use handshake::{
     Handshake, Key, Limits, MAX_HEADERS,
     client::{ClientHandshake, Dialer, ResponseError, StatusError},
     headers::{Headers, InvalidHeader},
-    origin::Origin,
+    origin::{InvalidOrigin, Origin},
     rejection::Rejection,
     request::{HeaderSlots, Request, RequestParser},
     request_error::RequestError,

@@ -24,7 +24,10 @@ use crate::{
     ClientHandshake, Deadline, DialError, Dialer, Frame, Handler, Handshake, Header, HeaderBuffer,
     ReadError, Replay, UpgradeError, Upgraded, Upgrader, Url, check_length,
     deadline::{LINGER_BYTES, LINGER_TIME},
-    drive::{AnswerBuffer, Outgoing, RequestBuffer},
+    drive::{
+        AnswerBuffer, FIRST_PIECE, Outgoing, RequestBuffer, cut_short, encode_header, first_piece,
+        keep_first,
+    },
     random_nonce,
 };
 
@@ -76,10 +79,7 @@ pub async fn write_header<W: AsyncWrite + Unpin + ?Sized>(
     stream: &mut W,
     header: &Header,
 ) -> io::Result<()> {
-    if header.len >> 63 != 0 {
-        return Err(io::ErrorKind::InvalidInput.into());
-    }
-    stream.write_all(&header.encode()).await
+    stream.write_all(&encode_header(header)?).await
 }
 
 /// Reads one frame of at most `limit` bytes of payload, as it stands on the wire.
@@ -114,8 +114,13 @@ pub async fn read_frame_into<'b, R: AsyncRead + Unpin + ?Sized>(
     let header = read_header(stream).await?;
     check_length(&header, limit)?;
     payload.clear();
-    let read = stream.take(header.len).read_to_end(payload).await?;
-    if (read as u64) < header.len {
+    if (payload.capacity() as u64) < header.len {
+        let mut first = [0; FIRST_PIECE];
+        let came = stream.read(first_piece(&mut first, header.len)).await?;
+        keep_first(payload, &first[..came], header.len);
+    }
+    stream.take(header.len - payload.len() as u64).read_to_end(payload).await?;
+    if (payload.len() as u64) < header.len {
         return Err(ReadError::Truncated);
     }
     Ok(Frame::from_parts(&header, payload))
@@ -226,13 +231,27 @@ pub async fn dial(
     dial_by(dialer, url, false, connect_tcp).await
 }
 
-/// Connects in another way, such as over TLS or through a proxy, and shakes hands.
+/// Connects in another way, such as over TLS or through a proxy, and shakes hands, all of it
+/// within the dialer's timeout.
 ///
 /// # Errors
 /// As [`Dialer::dial_with`].
 ///
 /// # Cancel safety
 /// Cancel-safe if the connector is: the connection under way is closed.
+///
+/// ```no_run
+/// # use std::io;
+/// # use tokio::net::TcpStream;
+/// # async fn tls(stream: TcpStream, name: &str) -> io::Result<TcpStream> { Ok(stream) }
+/// use wscore::{Dialer, tokio::{connect_tcp, dial_with}};
+/// # async fn dial() -> Result<(), wscore::DialError> {
+/// let connect = async |url: &wscore::Url, deadline: &wscore::Deadline| {
+///     tls(connect_tcp(url, deadline).await?, url.host()).await
+/// };
+/// let (stream, handshake) = dial_with(&Dialer::new(), "wss://example.com", connect).await?;
+/// # Ok(()) }
+/// ```
 pub async fn dial_with<S, C>(
     dialer: &Dialer<'_>,
     url: &str,
@@ -240,7 +259,7 @@ pub async fn dial_with<S, C>(
 ) -> Result<(Replay<S>, Handshake), DialError>
 where
     S: AsyncRead + AsyncWrite + Unpin,
-    C: AsyncFnOnce(&Url, Deadline) -> io::Result<S>,
+    C: AsyncFnOnce(&Url, &Deadline) -> io::Result<S>,
 {
     dial_by(dialer, url, true, connect).await
 }
@@ -253,36 +272,45 @@ async fn dial_by<S, C>(
 ) -> Result<(Replay<S>, Handshake), DialError>
 where
     S: AsyncRead + AsyncWrite + Unpin,
-    C: AsyncFnOnce(&Url, Deadline) -> io::Result<S>,
+    C: AsyncFnOnce(&Url, &Deadline) -> io::Result<S>,
 {
     let url: Url = url.parse()?;
     if url.is_secure() && !does_tls {
         return Err(DialError::TlsMissing);
     }
     let deadline = Deadline::after(dialer.timeout);
-    let dialled = async {
-        let mut stream = connect(&url, deadline).await?;
-        let (early_data, handshake) = shake_hands(dialer, &url, &mut stream).await?;
-        Ok((Replay::new(early_data, stream), handshake))
-    };
-    within(deadline.left()?, dialled).await?
+    let mut stream = within(deadline.left()?, connect(&url, &deadline)).await?;
+    let upgraded = shake_hands_until(dialer, &url, &mut stream, &deadline).await?;
+    Ok((Replay::new(upgraded.early_data, stream), upgraded.handshake))
 }
 
 /// The future's output, if there is one in time.
-async fn within<F: Future>(limit: Option<Duration>, future: F) -> io::Result<F::Output> {
+async fn within<T>(
+    limit: Option<Duration>,
+    future: impl Future<Output = io::Result<T>>,
+) -> io::Result<T> {
     match limit {
-        None => Ok(future.await),
-        Some(limit) => timeout(limit, future).await.map_err(|_| io::ErrorKind::TimedOut.into()),
+        None => future.await,
+        Some(limit) => {
+            timeout(limit, future).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+        }
     }
 }
 
-/// Connects to the first address of the host that answers.
-async fn connect_tcp(url: &Url, deadline: Deadline) -> io::Result<TcpStream> {
-    let addresses: Vec<_> = lookup_host((url.host(), url.port())).await?.collect();
+/// Connects over TCP to the first address of the host that answers; sets `TCP_NODELAY`.
+///
+/// # Errors
+/// That of the last address, or [`io::ErrorKind::TimedOut`].
+///
+/// # Cancel safety
+/// Cancel-safe: the connection under way is closed.
+pub async fn connect_tcp(url: &Url, deadline: &Deadline) -> io::Result<TcpStream> {
+    let look_up = lookup_host((url.host(), url.port()));
+    let addresses: Vec<_> = within(deadline.left()?, look_up).await?.collect();
     let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
     for (tried, address) in addresses.iter().enumerate() {
         let share = deadline.share(addresses.len() - tried)?;
-        match within(share, TcpStream::connect(address)).await.and_then(|attempt| attempt) {
+        match within(share, TcpStream::connect(address)).await {
             Ok(stream) => {
                 stream.set_nodelay(true)?;
                 return Ok(stream);
@@ -293,8 +321,7 @@ async fn connect_tcp(url: &Url, deadline: Deadline) -> io::Result<TcpStream> {
     Err(last)
 }
 
-/// Shakes hands on a stream that is connected: what the server sent behind its response, and the
-/// handshake.
+/// Shakes hands on a stream that is connected.
 ///
 /// # Errors
 /// As [`Dialer::shake_hands`].
@@ -305,20 +332,38 @@ pub async fn shake_hands<S: AsyncRead + AsyncWrite + Unpin + ?Sized>(
     dialer: &Dialer<'_>,
     url: &Url,
     stream: &mut S,
-) -> Result<(Vec<u8>, Handshake), DialError> {
+) -> Result<Upgraded, DialError> {
+    shake_hands_until(dialer, url, stream, &Deadline::after(None)).await
+}
+
+/// Each step has the deadline, so that what came before it passes is not forgotten.
+async fn shake_hands_until<S: AsyncRead + AsyncWrite + Unpin + ?Sized>(
+    dialer: &Dialer<'_>,
+    url: &Url,
+    stream: &mut S,
+    deadline: &Deadline,
+) -> Result<Upgraded, DialError> {
     let mut client = ClientHandshake::new(random_nonce());
     let mut request = Vec::new();
     dialer.request(url, &client, &mut request);
-    stream.write_all(&request).await?;
-    stream.flush().await?;
+    within(deadline.left()?, stream.write_all(&request)).await?;
+    within(deadline.left()?, stream.flush()).await?;
     let mut received = RequestBuffer::new();
     loop {
-        match stream.read(received.room()).await? {
-            0 => return Err(dialer.finish(&mut client, received.filled()).into()),
-            read => received.advance(read),
+        let read = match deadline.left() {
+            Ok(left) => within(left, stream.read(received.room())).await,
+            Err(error) => Err(error),
+        };
+        match read {
+            Ok(0) => return Err(cut_short(dialer, &mut client, received.filled(), None)),
+            Ok(read) => received.advance(read),
+            Err(error) => {
+                return Err(cut_short(dialer, &mut client, received.filled(), Some(error)));
+            }
         }
         if let Some((handshake, size)) = dialer.advance(&mut client, received.filled())? {
-            return Ok((received.filled()[size..].to_vec(), handshake));
+            let early_data = received.filled()[size..].to_vec();
+            return Ok(Upgraded { handshake, early_data });
         }
     }
 }
@@ -351,7 +396,8 @@ impl<S: AsyncRead + Unpin> AsyncRead for Replay<S> {
         if self.early_data().is_empty() || room.remaining() == 0 {
             return Pin::new(self.get_mut().get_mut()).poll_read(cx, room);
         }
-        let taken = self.take_early(room.initialize_unfilled());
+        let wanted = self.early_data().len().min(room.remaining());
+        let taken = self.take_early(room.initialize_unfilled_to(wanted));
         room.advance(taken);
         Poll::Ready(Ok(()))
     }

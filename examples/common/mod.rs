@@ -7,6 +7,7 @@ use std::{
     process::exit,
     sync::atomic::{AtomicUsize, Ordering},
     thread,
+    time::Duration,
 };
 
 /// Connections at a time; more are closed at once, so that threads are bounded.
@@ -22,23 +23,40 @@ pub(crate) fn run(about: &str, serve: fn(TcpStream)) -> ! {
         .unwrap_or_else(|error| fail(&format!("cannot listen on {address}: {error}")));
     let bound = listener.local_addr().map_or(address, |address| address.to_string());
     println!("listening on ws://{bound}/");
-    static CONNECTIONS: AtomicUsize = AtomicUsize::new(0);
     loop {
         // An error here is that of one connection, or the lack of descriptors, which passes.
         let Ok((stream, _)) = listener.accept() else {
-            thread::sleep(std::time::Duration::from_millis(10));
+            thread::sleep(Duration::from_millis(10));
             continue;
         };
-        if CONNECTIONS.fetch_add(1, Ordering::Relaxed) >= MAX_CONNECTIONS {
-            CONNECTIONS.fetch_sub(1, Ordering::Relaxed);
-            continue;
-        }
+        let Some(slot) = Slot::take() else { continue };
         // A reply is small and should not wait for the next one.
         let _ = stream.set_nodelay(true);
-        thread::spawn(move || {
+        let spawned = thread::Builder::new().spawn(move || {
+            let _slot = slot;
             serve(stream);
-            CONNECTIONS.fetch_sub(1, Ordering::Relaxed);
         });
+        if let Err(error) = spawned {
+            eprintln!("no thread for a connection: {error}");
+        }
+    }
+}
+
+/// One of the [`MAX_CONNECTIONS`], given back when it is dropped.
+struct Slot;
+
+static TAKEN: AtomicUsize = AtomicUsize::new(0);
+
+impl Slot {
+    fn take() -> Option<Self> {
+        let slot = (TAKEN.fetch_add(1, Ordering::Relaxed), Self);
+        (slot.0 < MAX_CONNECTIONS).then_some(slot.1)
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        TAKEN.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

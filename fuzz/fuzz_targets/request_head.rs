@@ -3,14 +3,20 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use wscore::{HeaderSlots, Origin, RequestParser, Upgrader};
+use wscore::{HeaderSlots, Limits, Origin, RequestParser, Upgrader};
 
-fuzz_target!(|input: (u16, &[u8])| {
-    let (cut, bytes) = input;
+fuzz_target!(|input: (u16, bool, &[u8])| {
+    let (cut, small, bytes) = input;
+    // Small ones, so that every limit is within reach.
+    let limits = match small {
+        true => Limits { head: 512, line: 128, headers: 8 },
+        false => Limits::default(),
+    };
     let upgrader = Upgrader::new()
+        .limits(limits)
         .protocols(["chat", "a"])
         .protocol(|offered| offered.len() == 3)
-        .origin(Origin::same_host().allow("https://*.example.com"));
+        .origin(Origin::same_host().allow("https://*.example.com").unwrap());
     let whole = answer(&upgrader, &[bytes]);
     let cut = usize::from(cut) % (bytes.len() + 1);
     assert_eq!(answer(&upgrader, &[&bytes[..cut], &bytes[cut..]]), whole, "split at {cut}");

@@ -4,7 +4,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use wscore::{
-    ClientHandshake, Dialer, ResponseError, Rsv,
+    ClientHandshake, Dialer, Limits, ResponseError, Rsv,
     extension::{Element, ElementBuf, Extension},
 };
 
@@ -28,9 +28,14 @@ impl Extension for Any {
     }
 }
 
-fuzz_target!(|input: (u16, &[u8])| {
-    let (cut, bytes) = input;
-    let Ok(dialer) = Dialer::new().negotiate(&Any).protocols(["chat", "a"]) else { return };
+fuzz_target!(|input: (u16, bool, &[u8])| {
+    let (cut, small, bytes) = input;
+    // Small ones, so that every limit is within reach.
+    let limits = match small {
+        true => Limits { head: 512, line: 128, headers: 8 },
+        false => Limits::default(),
+    };
+    let dialer = Dialer::new().limits(limits).negotiate(Any).protocols(["chat", "a"]).unwrap();
     let whole = judge(&dialer, &[bytes]);
     let cut = usize::from(cut) % (bytes.len() + 1);
     assert_eq!(judge(&dialer, &[&bytes[..cut], &bytes[cut..]]), whole, "split at {cut}");

@@ -13,7 +13,7 @@ use super::{
 use crate::{
     Extension,
     extension::Element,
-    http::{has_element, is_token, split_authority},
+    http::{has_element, is_token, is_word, split_authority},
 };
 
 /// What a client asks for: everything of its request but the address, and how the answer is
@@ -34,7 +34,7 @@ pub struct Dialer<'a> {
     host: Option<String>,
     headers: Headers,
     protocols: Vec<Arc<str>>,
-    extensions: Vec<&'a dyn Extension>,
+    extensions: Vec<Box<dyn Extension + 'a>>,
     on_header: Option<Box<OnHeader<'a>>>,
     on_status_error: Option<Box<OnStatusError<'a>>>,
 }
@@ -68,8 +68,8 @@ impl<'a> Dialer<'a> {
 
     /// How much is read of a response's head: [`Limits::default`] unless set.
     #[must_use]
-    pub const fn limits(mut self, limits: Limits) -> Self {
-        self.limits = limits;
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits.clamped();
         self
     }
 
@@ -84,9 +84,9 @@ impl<'a> Dialer<'a> {
     /// Sends this in the Host header instead of the host of the address.
     ///
     /// # Errors
-    /// [`InvalidHeader::Value`] if it is not a name or address with or without a port.
+    /// [`InvalidHeader::Host`] if it is not a name or address with or without a port.
     pub fn host(mut self, host: &str) -> Result<Self, InvalidHeader> {
-        split_authority(host).ok_or_else(|| InvalidHeader::Value("Host".to_owned()))?;
+        split_authority(host).ok_or_else(|| InvalidHeader::Host(host.to_owned()))?;
         self.host = Some(host.to_owned());
         Ok(self)
     }
@@ -103,7 +103,7 @@ impl<'a> Dialer<'a> {
     /// Offers these subprotocols, the favourite first (RFC 6455 §1.9).
     ///
     /// # Errors
-    /// [`InvalidHeader::Value`] if one is not a token or is there already (RFC 6455 §4.1).
+    /// [`InvalidHeader::Protocol`] if one is not a token or is there already (RFC 6455 §4.1).
     pub fn protocols<P: Into<Arc<str>>>(
         mut self,
         protocols: impl IntoIterator<Item = P>,
@@ -112,17 +112,17 @@ impl<'a> Dialer<'a> {
             let protocol = protocol.into();
             // RFC 6455 §4.1 (10): tokens, each different from the others.
             if !is_token(protocol.as_bytes()) || self.protocols.contains(&protocol) {
-                return Err(InvalidHeader::Value("Sec-WebSocket-Protocol".to_owned()));
+                return Err(InvalidHeader::Protocol((*protocol).to_owned()));
             }
             self.protocols.push(protocol);
         }
         Ok(self)
     }
 
-    /// Offers this extension (RFC 6455 §9).
+    /// Offers this extension, or one behind a reference (RFC 6455 §9).
     #[must_use]
-    pub fn negotiate(mut self, extension: &'a dyn Extension) -> Self {
-        self.extensions.push(extension);
+    pub fn negotiate(mut self, extension: impl Extension + 'a) -> Self {
+        self.extensions.push(Box::new(extension));
         self
     }
 
@@ -195,12 +195,17 @@ impl<'a> Dialer<'a> {
         received: &[u8],
     ) -> Result<Option<(Handshake, usize)>, ResponseError> {
         loop {
-            let bytes = &received[handshake.start..];
+            // Fewer bytes than before are not the same response.
+            let bytes = received.get(handshake.start..).ok_or(ResponseError::Malformed)?;
             if let Some(refusal) = &mut handshake.refusal {
                 return match refusal.body.advance(bytes) {
                     true => Err(self.refused(handshake)),
                     false => Ok(None),
                 };
+            }
+            // What is not HTTP at all is refused at its first byte.
+            if bytes.first().is_some_and(|&first| first != b'H') {
+                return Err(ResponseError::Malformed);
             }
             let Some(size) = handshake.scan.advance(bytes, &self.limits)? else {
                 return Ok(None);
@@ -214,25 +219,23 @@ impl<'a> Dialer<'a> {
                     |status| matches!(status, httparse::Status::Complete(used) if *used == size),
                 )
                 .ok_or(ResponseError::Malformed)?;
-            handshake.start += size;
-            handshake.scan = HeadScan::default();
             match response.code {
                 // RFC 9112 §2.3: an upgrade needs HTTP/1.1.
                 _ if response.version != Some(1) => return Err(ResponseError::VersionNotSupported),
                 Some(101) => {
                     let agreed = self.accept(handshake, response.headers)?;
-                    return Ok(Some((agreed, handshake.start)));
+                    return Ok(Some((agreed, handshake.start + size)));
                 }
                 // RFC 9110 §15.2: a client skips interim responses.
-                Some(100..200) => {
-                    handshake.interim += 1;
-                    if handshake.interim > MAX_INTERIM {
-                        return Err(ResponseError::TooManyInterim);
-                    }
+                Some(100..200) if handshake.interim == MAX_INTERIM => {
+                    return Err(ResponseError::TooManyInterim);
                 }
-                Some(status) => handshake.refusal = Some(Refusal::new(status, &response)),
-                None => return Err(ResponseError::Malformed),
+                Some(100..200) => handshake.interim += 1,
+                Some(status @ 200..) => handshake.refusal = Some(Refusal::new(status, &response)),
+                _ => return Err(ResponseError::Malformed),
             }
+            handshake.start += size;
+            handshake.scan = HeadScan::default();
         }
     }
 
@@ -264,34 +267,40 @@ impl<'a> Dialer<'a> {
     ) -> Result<Handshake, ResponseError> {
         let mut agreed = Handshake::default();
         let (mut upgrade, mut connection, mut accepted) = (false, false, false);
-        for header in headers {
-            let (name, value) = (header.name, header.value);
-            let is = |expected: &str| name.eq_ignore_ascii_case(expected);
-            if is("upgrade") {
-                upgrade |= has_element(value, b"websocket");
-            } else if is("connection") {
-                connection |= has_element(value, b"upgrade");
-            } else if is("sec-websocket-accept") {
+        for httparse::Header { name, value } in headers {
+            match ResponseField::of(name) {
+                // RFC 6455 §4.1 (2): the value is websocket, not a list; it stands once.
+                ResponseField::Upgrade if upgrade || !is_word(value, b"websocket") => {
+                    return Err(ResponseError::UpgradeInvalid);
+                }
+                ResponseField::Upgrade => upgrade = true,
+                ResponseField::Connection => connection |= has_element(value, b"upgrade"),
                 // RFC 6455 §4.1 (4): the accept value fits our key; it stands once.
-                if accepted || value != handshake.key.accept() {
+                ResponseField::Accept if accepted || *value != handshake.key.accept() => {
                     return Err(ResponseError::AcceptInvalid);
                 }
-                accepted = true;
-            } else if is("sec-websocket-protocol") {
-                self.accept_protocol(value, &mut agreed)?;
-            } else if is("sec-websocket-extensions") {
-                self.accept_extensions(value, &mut agreed)?;
-            } else if let Some(on_header) = &self.on_header {
-                on_header(name, value).map_err(ResponseError::Refused)?;
+                ResponseField::Accept => accepted = true,
+                ResponseField::Protocol => self.accept_protocol(value, &mut agreed)?,
+                ResponseField::Extensions => self.accept_extensions(value, &mut agreed)?,
+                ResponseField::Other => {}
             }
         }
         // RFC 6455 §4.1 (2), (3), (4): all three are there.
         match (upgrade, connection, accepted) {
-            (false, ..) => Err(ResponseError::UpgradeInvalid),
-            (_, false, _) => Err(ResponseError::ConnectionInvalid),
-            (.., false) => Err(ResponseError::AcceptInvalid),
-            _ => Ok(agreed),
+            (false, ..) => return Err(ResponseError::UpgradeInvalid),
+            (_, false, _) => return Err(ResponseError::ConnectionInvalid),
+            (.., false) => return Err(ResponseError::AcceptInvalid),
+            _ => {}
         }
+        if let Some(on_header) = &self.on_header {
+            let others = headers
+                .iter()
+                .filter(|header| matches!(ResponseField::of(header.name), ResponseField::Other));
+            for header in others {
+                on_header(header.name, header.value).map_err(ResponseError::Refused)?;
+            }
+        }
+        Ok(agreed)
     }
 
     fn accept_protocol(&self, value: &[u8], agreed: &mut Handshake) -> Result<(), ResponseError> {
@@ -305,7 +314,10 @@ impl<'a> Dialer<'a> {
     }
 
     fn accept_extensions(&self, value: &[u8], agreed: &mut Handshake) -> Result<(), ResponseError> {
-        for element in Element::list(value) {
+        let mut elements = Element::list(value).peekable();
+        // RFC 6455 §9.1: a list has one element at least.
+        elements.peek().ok_or(ResponseError::ExtensionsInvalid)?;
+        for element in elements {
             // RFC 6455 §4.1 (5): only extensions that were offered, each once, as offered.
             let element = element.map_err(|_| ResponseError::ExtensionsInvalid)?;
             let offered = self.extensions.iter().find(|offered| offered.name() == element.name());
@@ -357,6 +369,30 @@ impl ClientHandshake {
     pub fn new(nonce: [u8; 16]) -> Self {
         let key = Key::from_nonce(nonce);
         Self { key, scan: HeadScan::default(), start: 0, interim: 0, refusal: None }
+    }
+}
+
+/// The headers of a response that mean something to the handshake.
+enum ResponseField {
+    Upgrade,
+    Connection,
+    Accept,
+    Protocol,
+    Extensions,
+    Other,
+}
+
+impl ResponseField {
+    fn of(name: &str) -> Self {
+        let is = |expected: &str| name.eq_ignore_ascii_case(expected);
+        match name.len() {
+            7 if is("upgrade") => Self::Upgrade,
+            10 if is("connection") => Self::Connection,
+            20 if is("sec-websocket-accept") => Self::Accept,
+            22 if is("sec-websocket-protocol") => Self::Protocol,
+            24 if is("sec-websocket-extensions") => Self::Extensions,
+            _ => Self::Other,
+        }
     }
 }
 
@@ -413,6 +449,14 @@ impl StatusError {
     }
 }
 
+impl fmt::Display for StatusError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "server answered {} {} instead of 101", self.status, self.reason)
+    }
+}
+
+impl error::Error for StatusError {}
+
 /// Why a server's response is not accepted.
 #[derive(Debug)]
 #[non_exhaustive]
@@ -449,7 +493,7 @@ pub enum ResponseError {
 impl From<HeadError> for ResponseError {
     fn from(error: HeadError) -> Self {
         match error {
-            HeadError::BareLineFeed => Self::Malformed,
+            HeadError::BareLineFeed | HeadError::BareCarriageReturn => Self::Malformed,
             HeadError::FirstLineTooLong
             | HeadError::LineTooLong
             | HeadError::HeadTooLong
@@ -465,9 +509,7 @@ impl fmt::Display for ResponseError {
             Self::TooLarge => f.write_str("response head too large"),
             Self::VersionNotSupported => f.write_str("response is not HTTP/1.1"),
             Self::TooManyInterim => f.write_str("more than 8 interim responses"),
-            Self::Status(error) => {
-                write!(f, "server answered {} {} instead of 101", error.status, error.reason)
-            }
+            Self::Status(_) => f.write_str("upgrade refused"),
             Self::UpgradeInvalid => f.write_str("Upgrade header does not name websocket"),
             Self::ConnectionInvalid => f.write_str("Connection header does not name upgrade"),
             Self::AcceptInvalid => f.write_str("Sec-WebSocket-Accept does not fit the key"),
@@ -485,6 +527,7 @@ impl error::Error for ResponseError {
     fn source(&self) -> Option<&(dyn error::Error + 'static)> {
         match self {
             Self::Refused(error) => Some(&**error),
+            Self::Status(error) => Some(&**error),
             _ => None,
         }
     }

@@ -9,6 +9,8 @@ use super::Limits;
 pub(crate) enum HeadError {
     /// A line that ends with LF alone.
     BareLineFeed,
+    /// A line that ends with CR CR LF.
+    BareCarriageReturn,
     /// The first line is longer than [`Limits::line`].
     FirstLineTooLong,
     /// Another line is longer than [`Limits::line`].
@@ -46,6 +48,10 @@ impl HeadScan {
         received: &[u8],
         limits: &Limits,
     ) -> Result<Option<usize>, HeadError> {
+        if received.len() < self.end.unwrap_or(self.seen) {
+            // Not what was looked at before: another head, from its beginning.
+            *self = Self::default();
+        }
         while self.end.is_none() {
             let Some(found) = self.find_line_feed(received) else {
                 self.check_lengths(received.len(), limits)?;
@@ -59,6 +65,8 @@ impl HeadScan {
                 return Err(HeadError::BareLineFeed);
             };
             match (line, self.lines) {
+                // RFC 9112 §2.2: a CR stands before an LF, or the message is invalid.
+                ([.., b'\r'], _) => return Err(HeadError::BareCarriageReturn),
                 // RFC 9112 §2.2: empty lines before the first one are ignored.
                 ([], 0) => {}
                 ([], _) => self.end = Some(end),
@@ -79,18 +87,18 @@ impl HeadScan {
         found
     }
 
-    /// Checks what is known of the head when its first `len` bytes are there.
+    /// Checks what is known of the head when its first `len` bytes are there: the first byte that
+    /// is too much decides, however many came with it.
     fn check_lengths(&self, len: usize, limits: &Limits) -> Result<(), HeadError> {
-        if len - self.line > limits.line {
-            return Err(match self.lines {
-                0 => HeadError::FirstLineTooLong,
-                _ => HeadError::LineTooLong,
-            });
+        let line_limit = self.line.saturating_add(limits.line);
+        if len <= line_limit.min(limits.head) {
+            return Ok(());
         }
-        if len > limits.head {
-            return Err(HeadError::HeadTooLong);
-        }
-        Ok(())
+        Err(match self.lines {
+            _ if limits.head < line_limit => HeadError::HeadTooLong,
+            0 => HeadError::FirstLineTooLong,
+            _ => HeadError::LineTooLong,
+        })
     }
 }
 

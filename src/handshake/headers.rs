@@ -111,7 +111,7 @@ const RESERVED: [&str; 10] = [
     "Sec-WebSocket-Extensions",
 ];
 
-/// A header that must not be sent; each variant has its name.
+/// What must not be sent in a header; each variant names it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum InvalidHeader {
@@ -121,6 +121,10 @@ pub enum InvalidHeader {
     Value(String),
     /// The handshake sets this header by itself.
     Reserved(String),
+    /// Not a host with or without a port (RFC 9110 §7.2).
+    Host(String),
+    /// Not a token, or there already, where each subprotocol is a different token (RFC 6455 §4.1).
+    Protocol(String),
 }
 
 impl fmt::Display for InvalidHeader {
@@ -128,6 +132,10 @@ impl fmt::Display for InvalidHeader {
         match self {
             Self::Name(name) => write!(f, "header name {name:?} is not a token"),
             Self::Value(name) => write!(f, "value of header {name} holds a control character"),
+            Self::Host(host) => write!(f, "{host:?} is not a host with or without a port"),
+            Self::Protocol(name) => {
+                write!(f, "subprotocol {name:?} is not a token, or there already")
+            }
             Self::Reserved(name) => write!(f, "header {name} is set by the handshake itself"),
         }
     }

@@ -6,7 +6,7 @@
 //! ```
 
 use alloc::{string::String, sync::Arc, vec::Vec};
-use core::fmt;
+use core::{error, fmt};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use sha1::{Digest, Sha1};
@@ -38,6 +38,13 @@ pub struct Limits {
 
 /// The most header lines that can be allowed: one bit each of a `u128`.
 pub const MAX_HEADERS: usize = 128;
+
+impl Limits {
+    /// With no more headers than there is room for.
+    fn clamped(self) -> Self {
+        Self { headers: self.headers.min(MAX_HEADERS), ..self }
+    }
+}
 
 impl Default for Limits {
     fn default() -> Self {
@@ -141,4 +148,15 @@ fn encode_base64<const N: usize>(bytes: &[u8]) -> [u8; N] {
     let written = STANDARD.encode_slice(bytes, &mut encoded);
     debug_assert_eq!(written, Ok(N));
     encoded
+}
+
+/// The next error inwards. An `io::Error` is passed over by its own `source`.
+fn wrapped_by<'e>(
+    error: &'e (dyn error::Error + 'static),
+) -> Option<&'e (dyn error::Error + 'static)> {
+    #[cfg(feature = "std")]
+    if let Some(inner) = error.downcast_ref().and_then(std::io::Error::get_ref) {
+        return Some(inner);
+    }
+    error.source()
 }

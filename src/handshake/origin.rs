@@ -1,7 +1,7 @@
 //! Which web pages may connect (RFC 6455 §10.2, RFC 6454).
 
 use alloc::{boxed::Box, string::String, vec::Vec};
-use core::fmt;
+use core::{error, fmt};
 
 use crate::{Request, RequestError, http::split_authority};
 
@@ -12,10 +12,13 @@ use crate::{Request, RequestError, http::split_authority};
 ///
 /// ```
 /// use wscore::Origin;
-/// let policy = Origin::same_host().allow("https://app.example.com").allow("https://*.example.org");
+/// let policy = Origin::same_host().allow("https://app.example.com")?.allow("https://*.example.org")?;
+/// # Ok::<(), wscore::InvalidOrigin>(())
 /// ```
 pub struct Origin {
     same_host: bool,
+    /// The scheme that a page of the same host must have, if we know our own.
+    scheme: Option<&'static str>,
     allowed: Vec<Pattern>,
     custom: Option<Box<Judge>>,
 }
@@ -24,24 +27,35 @@ pub struct Origin {
 type Judge = dyn Fn(&str, &Request<'_>) -> bool + Send + Sync;
 
 impl Origin {
-    /// Allows pages that come from the host and port that the request names.
+    /// Allows pages that come from the host and port that the request names, over http or https:
+    /// for a server that cannot know which one it is behind.
     #[must_use]
     pub const fn same_host() -> Self {
-        Self { same_host: true, allowed: Vec::new(), custom: None }
+        Self { same_host: true, scheme: None, allowed: Vec::new(), custom: None }
+    }
+
+    /// Allows pages that come from the host and port that the request names, over https if the
+    /// connections are `secure`, else over http.
+    #[must_use]
+    pub const fn same_origin(secure: bool) -> Self {
+        let scheme = Some(if secure { "https" } else { "http" });
+        Self { same_host: true, scheme, allowed: Vec::new(), custom: None }
     }
 
     /// Allows no page but those that are added.
     #[must_use]
     pub const fn none() -> Self {
-        Self { same_host: false, allowed: Vec::new(), custom: None }
+        Self { same_host: false, scheme: None, allowed: Vec::new(), custom: None }
     }
 
     /// Allows this origin too, such as `https://example.com:8443`. A host `*.example.com` stands
-    /// for every name below `example.com`, but not for itself. What is no origin allows nothing.
-    #[must_use]
-    pub fn allow(mut self, origin: &str) -> Self {
-        self.allowed.extend(Pattern::new(origin));
-        self
+    /// for every name below `example.com`, but not for itself.
+    ///
+    /// # Errors
+    /// [`InvalidOrigin`] if this is not an origin, for instance because a path follows.
+    pub fn allow(mut self, origin: &str) -> Result<Self, InvalidOrigin> {
+        self.allowed.push(Pattern::new(origin).ok_or(InvalidOrigin)?);
+        Ok(self)
     }
 
     /// Allows what this function allows too; it gets the header's value as it was sent.
@@ -77,7 +91,7 @@ impl Origin {
 
     fn allows(&self, origin: &str, request: &Request<'_>) -> bool {
         let by_rule = Parts::new(origin).is_some_and(|parts| {
-            (self.same_host && parts.is_host(request.host()))
+            (self.same_host && parts.is_host(request.host(), self.scheme))
                 || self.allowed.iter().any(|pattern| pattern.matches(&parts))
         });
         by_rule || self.custom.as_ref().is_some_and(|judge| judge(origin, request))
@@ -110,9 +124,10 @@ impl<'a> Parts<'a> {
     }
 
     /// Whether the Host header means the same host and port, the scheme being the origin's.
-    fn is_host(&self, authority: &str) -> bool {
+    fn is_host(&self, authority: &str, scheme: Option<&str>) -> bool {
         let usual = usual_port(self.scheme);
         usual.is_some()
+            && scheme.is_none_or(|scheme| self.scheme.eq_ignore_ascii_case(scheme))
             && split_authority(authority).is_some_and(|(host, port)| {
                 self.host.eq_ignore_ascii_case(host) && self.port == port.or(usual)
             })
@@ -165,3 +180,15 @@ fn usual_port(scheme: &str) -> Option<u16> {
         _ => None,
     }
 }
+
+/// Not an origin: `scheme://host[:port]` and nothing else (RFC 6454 §6.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InvalidOrigin;
+
+impl fmt::Display for InvalidOrigin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("not an origin, which is scheme://host[:port]")
+    }
+}
+
+impl error::Error for InvalidOrigin {}

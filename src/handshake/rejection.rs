@@ -3,7 +3,10 @@
 use alloc::{borrow::Cow, boxed::Box, string::ToString, vec::Vec};
 use core::{error, fmt};
 
-use super::headers::{Headers, InvalidHeader};
+use super::{
+    headers::{Headers, InvalidHeader},
+    wrapped_by,
+};
 use crate::RequestError;
 
 /// The answer to a request that is not upgraded: status, reason, headers and body.
@@ -45,8 +48,8 @@ impl Rejection {
         }
     }
 
-    /// The rejection that an error stands for: one that it is or wraps, at any depth, keeps its
-    /// status, headers and body; anything else is 500, and the client is not told the details.
+    /// The rejection that an error stands for: a rejection or [`RequestError`] that it is or wraps,
+    /// at any depth, keeps its status, headers and body; anything else is 500, and the client is not told the details.
     ///
     /// ```
     /// use std::{error::Error, io};
@@ -62,8 +65,11 @@ impl Rejection {
         };
         let mut wrapped: Option<&(dyn error::Error + 'static)> = Some(&*error);
         while let Some(inner) = wrapped {
-            if let Some(inner) = inner.downcast_ref::<Self>() {
-                let rejection = inner.without_source();
+            let rejection = match inner.downcast_ref::<RequestError>() {
+                Some(cause) => Some(Self::from(*cause)),
+                None => inner.downcast_ref::<Self>().map(Self::without_source),
+            };
+            if let Some(rejection) = rejection {
                 return Self { source: Some(error), ..rejection };
             }
             wrapped = wrapped_by(inner);
@@ -98,6 +104,12 @@ impl Rejection {
     pub fn header(mut self, name: &str, value: impl AsRef<[u8]>) -> Result<Self, InvalidHeader> {
         self.headers.insert(name, value)?;
         Ok(self)
+    }
+
+    /// Without a body: for a request whose method is HEAD (RFC 9110 §9.3.2).
+    #[must_use]
+    pub fn without_body(self) -> Self {
+        self.body("")
     }
 
     /// With a `Retry-After`: how many seconds the client should wait (RFC 9110 §10.2.3).
@@ -139,24 +151,21 @@ impl Rejection {
 
     /// Hands the answer out in pieces.
     pub(crate) fn render(&self, mut put: impl FnMut(&[u8])) {
-        let cause = self.cause;
-        let body = match cause {
-            // RFC 9110 §9.3.2: the answer to HEAD has no body.
-            Some(RequestError::HeadNotAllowed) => "",
+        let body = match self.status {
+            // RFC 9110 §15.4.5: a 304 has no body.
+            304 => "",
             _ => self.text(),
         };
         put(b"HTTP/1.1 ");
         put(&Decimal::new(self.status.into()));
         put(b" ");
         put(self.reason_phrase().as_bytes());
-        put(match cause {
-            // RFC 9110 §7.8: Upgrade is named in Connection too.
-            Some(RequestError::UpgradeMissing | RequestError::VersionUnsupported) => {
-                b"\r\nConnection: Upgrade, close\r\n"
-            }
+        put(match self.status {
+            // RFC 9110 §15.5.22, §7.8: a 426 names what to upgrade to, and Connection names it.
+            426 => b"\r\nConnection: Upgrade, close\r\nUpgrade: websocket\r\n",
             _ => b"\r\nConnection: close\r\n",
         });
-        put(cause.map_or("", |cause| cause.required_headers()).as_bytes());
+        put(self.cause.map_or("", |cause| cause.required_headers()).as_bytes());
         put(self.headers.as_bytes());
         if !self.headers.contains("Content-Type") {
             put(b"Content-Type: text/plain; charset=utf-8\r\n");
@@ -235,17 +244,6 @@ impl error::Error for Rejection {
             (None, None) => None,
         }
     }
-}
-
-/// The next error inwards. An `io::Error` is passed over by its own `source`.
-fn wrapped_by<'e>(
-    error: &'e (dyn error::Error + 'static),
-) -> Option<&'e (dyn error::Error + 'static)> {
-    #[cfg(feature = "std")]
-    if let Some(inner) = error.downcast_ref().and_then(std::io::Error::get_ref) {
-        return Some(inner);
-    }
-    error.source()
 }
 
 /// The usual words for a status (RFC 9110 §15, RFC 6585).

@@ -59,19 +59,18 @@ impl RequestParser {
     /// A parser at the beginning of a connection.
     #[must_use]
     pub fn new(limits: Limits) -> Self {
-        let headers = limits.headers.min(MAX_HEADERS);
-        Self { limits: Limits { headers, ..limits }, scan: HeadScan::default() }
+        Self { limits: limits.clamped(), scan: HeadScan::default() }
     }
 
     /// The request, or `None` while more bytes are wanted.
     ///
     /// `received` is all that came from the client, from its first byte on. A request is
-    /// well-formed HTTP/1.1 (or 1.0) with one valid Host and without a body; whether it asks for
-    /// a WebSocket, [`Request::upgrade`] says. Asked again with the same bytes, the answer is the
+    /// well-formed HTTP/1.1 (or 1.0) with one valid Host; whether it asks for a WebSocket, [`Request::upgrade`] says. Asked again with the same bytes, the answer is the
     /// same.
     ///
     /// # Errors
-    /// The rule that the client broke, as soon as that is certain.
+    /// The rule that the client broke: of limits and line ends as soon as that is certain, of
+    /// everything else when the head is complete.
     pub fn parse<'a>(
         &mut self,
         received: &'a [u8],
@@ -146,9 +145,8 @@ fn split_target(target: &str) -> Option<(Option<&str>, &str)> {
         return None;
     }
     let (authority, target) = match rest.find(['/', '?']) {
-        Some(at) if rest[at..].starts_with('/') => rest.split_at(at),
+        Some(at) => rest.split_at(at),
         None => (rest, "/"),
-        Some(_) => return None,
     };
     split_authority(authority)?;
     Some((Some(authority), target))
@@ -173,16 +171,21 @@ impl<'a> Request<'a> {
         self.method
     }
 
-    /// Path and query as they were sent, such as `/chat?room=1`; never empty.
+    /// Path and query as they were sent, such as `/chat?room=1`; only the query where an absolute
+    /// target has no path.
     #[must_use]
     pub const fn target(&self) -> &'a str {
         self.target
     }
 
-    /// The path, such as `/chat`.
+    /// The path, such as `/chat`; it begins with a slash.
     #[must_use]
     pub fn path(&self) -> &'a str {
-        self.target.split_once('?').map_or(self.target, |(path, _)| path)
+        match self.target.split_once('?').map_or(self.target, |(path, _)| path) {
+            // RFC 9112 §3.2.1: an empty path is a slash.
+            "" => "/",
+            path => path,
+        }
     }
 
     /// What stands behind the question mark, if there is one.
@@ -245,7 +248,8 @@ impl<'a> Request<'a> {
         (0..headers.len()).filter(is_other).map(|index| (headers[index].name, headers[index].value))
     }
 
-    /// Whether the client asks for an upgrade to anything: if not, this is plain HTTP.
+    /// Whether the client asks for an upgrade to anything: if not, this is plain HTTP, perhaps with a
+    /// body.
     #[must_use]
     pub const fn has_upgrade(&self) -> bool {
         !matches!(self.fields.upgrade, Upgrade::Missing)
@@ -262,10 +266,8 @@ impl<'a> Request<'a> {
             return Err(RequestError::VersionNotSupported);
         }
         // RFC 6455 §4.2.1: the method is GET.
-        match self.method {
-            "GET" => {}
-            "HEAD" => return Err(RequestError::HeadNotAllowed),
-            _ => return Err(RequestError::MethodNotAllowed),
+        if self.method != "GET" {
+            return Err(RequestError::MethodNotAllowed);
         }
         self.fields.upgrade()
     }
@@ -339,6 +341,7 @@ impl<'a> Fields<'a> {
     fn gather(headers: &[httparse::Header<'a>]) -> Result<Self, RequestError> {
         let mut host = None;
         let mut content_length = None;
+        let mut offers_protocols = false;
         let mut fields = Fields {
             host: "",
             upgrade: Upgrade::Missing,
@@ -374,11 +377,7 @@ impl<'a> Fields<'a> {
                     let once = set_once(&mut fields.version, value, RequestError::VersionInvalid);
                     fields.note(once);
                 }
-                Field::Protocol => {
-                    let before = &headers[..index];
-                    let checked = check_protocols(value, before, &mut fields.protocols);
-                    fields.note(checked);
-                }
+                Field::Protocol => offers_protocols = true,
                 Field::Extensions => {
                     let checked = check_extensions(value, &mut fields.extensions);
                     fields.note(checked);
@@ -386,9 +385,15 @@ impl<'a> Fields<'a> {
                 // RFC 9112 §6: a length is one number; an upgrade has no body.
                 Field::ContentLength => match content_length.replace(value) {
                     None if !value.is_empty() && value.iter().all(|&digit| digit == b'0') => {}
-                    _ => return Err(RequestError::BodyPresent),
+                    _ => fields.note(Err(RequestError::BodyPresent)),
                 },
-                Field::TransferEncoding => return Err(RequestError::BodyPresent),
+                Field::TransferEncoding => fields.note(Err(RequestError::BodyPresent)),
+            }
+        }
+        if offers_protocols {
+            match count_protocols(headers) {
+                Ok(count) => fields.protocols = count,
+                Err(error) => fields.note(Err(error)),
             }
         }
         fields.host = check_host(host)?;
@@ -453,28 +458,27 @@ fn check_version(version: Option<&[u8]>) -> Result<(), RequestError> {
     }
 }
 
-/// Checks one more list of subprotocols against the headers before it; `count` is of all.
-fn check_protocols(
-    value: &[u8],
-    before: &[httparse::Header<'_>],
-    count: &mut usize,
-) -> Result<(), RequestError> {
-    let lists = before.iter().filter(|header| Field::of(header.name) == Field::Protocol);
-    let earlier = || lists.clone().flat_map(|header| elements(header.value));
-    let count_before = *count;
-    for (index, protocol) in elements(value).enumerate() {
-        *count += 1;
-        // RFC 6455 §4.1 (10): tokens, each different from the others; not more than we compare.
-        let repeated = earlier().chain(elements(value).take(index)).any(|other| other == protocol);
-        if !is_token(protocol) || repeated || *count > MAX_ELEMENTS {
+/// Checks the lists of subprotocols, and counts what they offer.
+fn count_protocols(headers: &[httparse::Header<'_>]) -> Result<usize, RequestError> {
+    let mut offered = [&b""[..]; MAX_ELEMENTS];
+    let mut count = 0;
+    for list in headers.iter().filter(|header| Field::of(header.name) == Field::Protocol) {
+        let before = count;
+        for protocol in elements(list.value) {
+            // RFC 6455 §4.1 (10): tokens, each different from the others; no more than we compare.
+            let repeated = offered[..count].contains(&protocol);
+            match offered.get_mut(count) {
+                Some(place) if is_token(protocol) && !repeated => *place = protocol,
+                _ => return Err(RequestError::ProtocolInvalid),
+            }
+            count += 1;
+        }
+        // RFC 6455 §4.3: a list has one element at least.
+        if count == before {
             return Err(RequestError::ProtocolInvalid);
         }
     }
-    // RFC 6455 §4.3: a list has one element at least.
-    if *count == count_before {
-        return Err(RequestError::ProtocolInvalid);
-    }
-    Ok(())
+    Ok(count)
 }
 
 /// Checks the grammar of one more list of extensions; `count` is of all.

@@ -27,8 +27,6 @@ pub enum RequestError {
     VersionNotSupported,
     /// A method other than GET (RFC 6455 §4.2.1).
     MethodNotAllowed,
-    /// The method HEAD, whose answer has no body.
-    HeadNotAllowed,
     /// A body is announced (RFC 9112 §6).
     BodyPresent,
     /// No Host (RFC 9112 §3.2).
@@ -97,7 +95,7 @@ impl RequestError {
             | Self::EarlyData
             | Self::OriginDuplicate => 400,
             Self::OriginForbidden => 403,
-            Self::MethodNotAllowed | Self::HeadNotAllowed => 405,
+            Self::MethodNotAllowed => 405,
             Self::Timeout => 408,
             Self::RequestLineTooLong => 414,
             Self::UpgradeMissing | Self::VersionUnsupported => 426,
@@ -110,12 +108,11 @@ impl RequestError {
     pub(crate) const fn required_headers(&self) -> &'static str {
         match self {
             // RFC 9110 §15.5.6
-            Self::MethodNotAllowed | Self::HeadNotAllowed => "Allow: GET\r\n",
-            // RFC 9110 §15.5.22
-            Self::UpgradeMissing => "Upgrade: websocket\r\n",
+            Self::MethodNotAllowed => "Allow: GET\r\n",
             // RFC 6455 §4.2.2 (4), §4.4
-            Self::VersionUnsupported => "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n",
-            Self::VersionMissing | Self::VersionInvalid => "Sec-WebSocket-Version: 13\r\n",
+            Self::VersionUnsupported | Self::VersionMissing | Self::VersionInvalid => {
+                "Sec-WebSocket-Version: 13\r\n"
+            }
             _ => "",
         }
     }
@@ -130,7 +127,7 @@ impl RequestError {
             Self::HeadTooLong => "request head too long",
             Self::TooManyHeaders => "too many headers",
             Self::VersionNotSupported => "HTTP version is not 1.1",
-            Self::MethodNotAllowed | Self::HeadNotAllowed => "method is not GET",
+            Self::MethodNotAllowed => "method is not GET",
             Self::BodyPresent => "upgrade request with a body",
             Self::HostMissing => "no Host header",
             Self::HostDuplicate => "more than one Host header",
@@ -158,6 +155,7 @@ impl From<HeadError> for RequestError {
     fn from(error: HeadError) -> Self {
         match error {
             HeadError::BareLineFeed => Self::BareLineFeed,
+            HeadError::BareCarriageReturn => Self::Malformed,
             HeadError::FirstLineTooLong => Self::RequestLineTooLong,
             HeadError::LineTooLong => Self::HeaderTooLong,
             HeadError::HeadTooLong => Self::HeadTooLong,

@@ -21,7 +21,7 @@ use crate::{Extension, Key, Request, RequestError};
 /// ```
 #[derive(Clone, Debug)]
 pub struct Acceptance<'a> {
-    request: &'a Request<'a>,
+    request: Request<'a>,
     key: Key,
     handshake: Handshake,
     headers: Headers,
@@ -32,10 +32,10 @@ impl<'a> Acceptance<'a> {
     ///
     /// # Errors
     /// What [`Request::upgrade`] finds wrong.
-    pub fn new(request: &'a Request<'a>) -> Result<Self, RequestError> {
+    pub fn new(request: &Request<'a>) -> Result<Self, RequestError> {
         let key = request.upgrade()?;
         let (handshake, headers) = Default::default();
-        Ok(Self { request, key, handshake, headers })
+        Ok(Self { request: *request, key, handshake, headers })
     }
 
     /// Chooses a subprotocol.

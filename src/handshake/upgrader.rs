@@ -44,7 +44,7 @@ pub struct Upgrader<'a> {
     origin: Option<Origin>,
     protocols: Vec<Arc<str>>,
     server_order: bool,
-    extensions: Vec<&'a dyn Extension>,
+    extensions: Vec<Box<dyn Extension + 'a>>,
     on_request: Option<Box<OnRequest<'a>>>,
     on_host: Option<Box<OnHost<'a>>>,
     on_header: Option<Box<OnHeader<'a>>>,
@@ -108,10 +108,10 @@ impl<'a> Upgrader<'a> {
         self
     }
 
-    /// Offers this extension the client's offers of its name (RFC 6455 §9).
+    /// Shows this extension, or a reference to one, the client's offers of its name (RFC 6455 §9).
     #[must_use]
-    pub fn negotiate(mut self, extension: &'a dyn Extension) -> Self {
-        self.extensions.push(extension);
+    pub fn negotiate(mut self, extension: impl Extension + 'a) -> Self {
+        self.extensions.push(Box::new(extension));
         self
     }
 
@@ -207,7 +207,10 @@ impl<'a> Upgrader<'a> {
         mut put: impl FnMut(&[u8]),
     ) -> Result<Option<(Handshake, usize)>, Rejection> {
         self.accept(parser, received, handler, &mut put).map_err(|rejection| {
-            let rejection = rejection.with_headers(&self.headers);
+            let mut rejection = rejection.with_headers(&self.headers);
+            if received.trim_ascii_start().starts_with(b"HEAD ") {
+                rejection = rejection.without_body();
+            }
             rejection.render(put);
             rejection
         })
@@ -235,12 +238,9 @@ impl<'a> Upgrader<'a> {
     }
 
     /// Decides on a request: checks it, calls back, negotiates.
-    ///
-    /// # Errors
-    /// The first refusal.
-    pub fn answer<'r, H: Handler + ?Sized>(
+    fn answer<'r, H: Handler + ?Sized>(
         &self,
-        request: &'r Request<'r>,
+        request: &Request<'r>,
         handler: &mut H,
     ) -> Result<Acceptance<'r>, Rejection> {
         let mut acceptance = Acceptance::new(request)?;
@@ -265,7 +265,7 @@ impl<'a> Upgrader<'a> {
             acceptance.protocol(protocol).map_err(Rejection::from_error)?;
         }
         for extension in &self.extensions {
-            acceptance.negotiate(*extension);
+            acceptance.negotiate(&**extension);
         }
         if let Some(on_before_upgrade) = &self.on_before_upgrade {
             acceptance.headers_mut().append(&on_before_upgrade()?);

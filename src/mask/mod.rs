@@ -57,7 +57,7 @@ pub fn copy_masked(payload: &[u8], out: &mut [u8], mask: [u8; 4], offset: usize)
 /// mask.apply(&mut tail);
 /// assert_eq!((head, tail), ([1, 2, 3], [4, 1, 2]));
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mask {
     /// The key, rotated so that its first byte is for the next byte of the payload.
     key: [u8; 4],

@@ -40,6 +40,6 @@ start upgrade
 said=$(sleep 2 | client --header 'Cookie: user=ada' --subprotocol greeting "$url")
 expect $'connected, subprotocol greeting\nhello, ada\nclosed: 1000 (normal closure) bye' "$said"
 said=$(client --header 'Cookie: nonsense' "$url" < /dev/null || true)
-expect 'error: server answered 400 Bad Request instead of 101' "$said"
+expect 'error: response not accepted: upgrade refused: server answered 400 Bad Request instead of 101' "$said"
 stop
 echo "ws_client: echo, greeting and refusal are as they should be"

@@ -82,6 +82,13 @@ const ROWS: &[(&str, &str, &str, &str)] = &[
     ("CL4 503", "101", "503", "Status(503)"),
     ("CL5 no Upgrade", "Upgrade: websocket\r\n", "", "UpgradeInvalid"),
     ("CL5 other Upgrade", "Upgrade: websocket", "Upgrade: h2c", "UpgradeInvalid"),
+    ("CL5 Upgrade with a list", "Upgrade: websocket", "Upgrade: h2c, websocket", "UpgradeInvalid"),
+    (
+        "CL5 Upgrade twice",
+        "Upgrade: websocket\r\n",
+        "Upgrade: websocket\r\nUpgrade: websocket\r\n",
+        "UpgradeInvalid",
+    ),
     ("CL5 no Connection", "Connection: Upgrade\r\n", "", "ConnectionInvalid"),
     ("CL5 other Connection", "Connection: Upgrade", "Connection: notupgrade", "ConnectionInvalid"),
     ("CL5 lists", "Connection: Upgrade", "Connection: keep-alive, upgrade", "OK"),
@@ -229,7 +236,9 @@ fn cl3_cl4_a_refusal_is_told_with_headers_and_body_however_it_is_framed() {
     let chunked: String = body
         .as_bytes()
         .chunks(7)
-        .map(|chunk| format!("{:x};x=y\r\n{}\r\n", chunk.len(), str::from_utf8(chunk).unwrap()))
+        .map(|chunk| {
+            format!("{:x};x=y\r\n{}\r\n", chunk.len(), std::str::from_utf8(chunk).unwrap())
+        })
         .collect();
     let framings = [
         format!("HTTP/1.1 302 Found\r\nLocation: /login\r\nContent-Length: 100\r\n\r\n{body}more"),
@@ -415,4 +424,58 @@ fn cl4_a_chunk_size_without_end_is_judged_the_same_at_every_split() {
             assert_eq!(body(size), expected, "{extension} by {size}");
         }
     }
+}
+
+#[test]
+fn cl4_a_refusal_is_told_though_the_stream_fails_behind_its_head() {
+    let refusal = b"HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Basic\r\n\r\nwho";
+    let url: Url = "ws://h/".parse().unwrap();
+    for kind in [io::ErrorKind::ConnectionReset, io::ErrorKind::TimedOut] {
+        let script = Script::new([Step::Bytes(refusal.to_vec()), Step::Fail(kind)]);
+        let by_std = Dialer::new().shake_hands(&url, &mut script.clone());
+        let by_tokio =
+            block_on(wscore::tokio::shake_hands(&Dialer::new(), &url, &mut script.clone()));
+        for result in [by_std, by_tokio] {
+            let Err(DialError::Response(ResponseError::Status(error))) = result else {
+                panic!("{result:?}");
+            };
+            assert_eq!((error.status, &error.body[..]), (401, &b"who"[..]));
+            assert_eq!(error.header("www-authenticate"), Some(&b"Basic"[..]));
+        }
+    }
+}
+
+#[test]
+fn a_wrong_response_stays_wrong_whatever_follows() {
+    let wrong = replaced(BASE, &[("s3pP", "s3pQ")]);
+    let bytes = wrong + BASE;
+    let mut handshake = ClientHandshake::new(NONCE);
+    for _ in 0..2 {
+        let judged = dialer().advance(&mut handshake, bytes.as_bytes());
+        assert!(matches!(judged, Err(ResponseError::AcceptInvalid)));
+    }
+    let mut handshake = ClientHandshake::new(NONCE);
+    for _ in 0..2 {
+        assert_eq!(
+            dialer().advance(&mut handshake, BASE.as_bytes()).unwrap().unwrap().1,
+            BASE.len()
+        );
+    }
+}
+
+#[test]
+fn errors_say_one_thing_each_and_lead_to_what_they_came_from() {
+    let refused = DialError::Response(
+        judge(&Dialer::new(), &[b"HTTP/1.1 403 No\r\nContent-Length: 0\r\n\r\n"]).unwrap_err(),
+    );
+    let mut chain = vec![refused.to_string()];
+    let mut source = refused.source();
+    while let Some(error) = source {
+        chain.push(error.to_string());
+        source = error.source();
+    }
+    assert_eq!(
+        chain,
+        ["response not accepted", "upgrade refused", "server answered 403 No instead of 101"]
+    );
 }

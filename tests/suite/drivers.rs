@@ -153,7 +153,7 @@ fn the_caller_s_buffer_is_replaced_and_lent() {
 }
 
 /// Payloads on both sides of what is copied behind the header.
-const SIZES: [usize; 9] = [0, 1, 125, 126, 1023, 1024, 1025, 65535, 65536];
+const SIZES: [usize; 9] = [0, 1, 125, 126, 511, 512, 513, 65535, 65536];
 
 #[test]
 fn fr40_gobwas_a_frame_is_one_write() {
@@ -229,14 +229,17 @@ fn headers_are_written_and_impossible_ones_are_not() {
         block_on(wscore::tokio::write_header(&mut by_tokio, &header)).unwrap();
         assert!(by_std == bytes && by_tokio.written == bytes, "{name}");
     }
-    let impossible = Header::new(OpCode::Binary, 1 << 63);
     let mut stream = vec![];
-    assert_eq!(
-        write_header(&mut stream, &impossible).unwrap_err().kind(),
-        io::ErrorKind::InvalidInput
-    );
-    let written = block_on(wscore::tokio::write_header(&mut stream, &impossible));
-    assert_eq!(written.unwrap_err().kind(), io::ErrorKind::InvalidInput);
+    for impossible in [
+        Header::new(OpCode::Binary, 1 << 63),
+        Header::new(OpCode::Ping, 126),
+        Header { fin: false, ..Header::new(OpCode::Pong, 0) },
+    ] {
+        let written = write_header(&mut stream, &impossible);
+        assert_eq!(written.unwrap_err().kind(), io::ErrorKind::InvalidInput);
+        let written = block_on(wscore::tokio::write_header(&mut stream, &impossible));
+        assert_eq!(written.unwrap_err().kind(), io::ErrorKind::InvalidInput);
+    }
     assert!(stream.is_empty());
 }
 
@@ -284,4 +287,45 @@ async fn frames_in_tokio(stream: &mut Script) -> Vec<Result<Frame<Vec<u8>>, Stri
             return frames;
         }
     }
+}
+
+/// How many reads it takes to read one frame.
+fn reads(size: usize, buffer: &mut Vec<u8>) -> usize {
+    struct Counted<'a>(&'a [u8], usize);
+    impl Read for Counted<'_> {
+        fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
+            self.1 += 1;
+            self.0.read(room)
+        }
+    }
+    let mut bytes = vec![];
+    Frame::binary(vec![7; size]).encode(&mut bytes).unwrap();
+    let mut stream = Counted(&bytes, 0);
+    assert_eq!(read_frame_into(&mut stream, buffer, 1 << 24).unwrap().payload.len(), size);
+    stream.1
+}
+
+#[test]
+fn gobwas_a_frame_takes_few_reads() {
+    for (size, fresh, reused) in [(0, 1, 1), (100, 2, 2), (1000, 3, 3), (5000, 4, 3), (8000, 4, 3)]
+    {
+        let mut buffer = Vec::new();
+        assert_eq!(reads(size, &mut buffer), fresh, "{size} into a fresh buffer");
+        assert_eq!(reads(size, &mut buffer), reused, "{size} into the same buffer again");
+    }
+}
+
+#[test]
+fn a_header_buffer_is_empty_again_behind_an_error() {
+    let mut stream = Script::whole(b"\x82\x7e\x00\x01\x81\x00");
+    let mut buffer = HeaderBuffer::new();
+    assert!(matches!(read_header_with(&mut stream, &mut buffer), Err(ReadError::Protocol(_))));
+    assert!(buffer.is_empty());
+    assert_eq!(buffer.room().len(), 2);
+}
+
+#[test]
+#[should_panic(expected = "than there was room for")]
+fn a_header_buffer_takes_no_more_than_it_has_room_for() {
+    let _ = HeaderBuffer::new().advance(3);
 }

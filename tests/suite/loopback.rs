@@ -238,16 +238,87 @@ fn cl4_a_refusal_comes_with_its_body_before_the_connection_ends() {
 }
 
 #[test]
-fn cl16_a_dead_address_does_not_use_up_the_deadline_of_the_next() {
-    // A name may have several addresses; on the loopback only one of ::1 and 127.0.0.1 listens.
+fn names_are_looked_up_within_the_deadline() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     thread::spawn(move || while listener.accept().is_ok() {});
     let url: Url = format!("ws://localhost:{port}/").parse().unwrap();
-    assert!(Tcp.connect(&url, Deadline::after(Some(PATIENCE))).is_ok());
-    assert!(Tcp.connect(&url, Deadline::after(None)).is_ok());
-    let late = Tcp.connect(&url, Deadline::after(Some(Duration::ZERO)));
+    assert!(Tcp.connect(&url, &Deadline::after(Some(PATIENCE))).is_ok());
+    assert!(Tcp.connect(&url, &Deadline::after(None)).is_ok());
+    let late = Tcp.connect(&url, &Deadline::after(Some(Duration::ZERO)));
     assert_eq!(late.unwrap_err().kind(), io::ErrorKind::TimedOut);
+}
+
+/// Pretends to be TLS: one read of ours is ten of the stream below.
+struct Records<S>(S);
+
+impl<S: Read> Read for Records<S> {
+    fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
+        let mut record = [0; 10];
+        for byte in &mut record {
+            self.0.read_exact(std::slice::from_mut(byte))?;
+        }
+        let taken = room.len().min(10);
+        room[..taken].copy_from_slice(&record[..taken]);
+        Ok(taken)
+    }
+}
+
+impl<S: Write> Write for Records<S> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.write(bytes)
+    }
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
+#[test]
+fn gobwas_10_the_deadline_holds_below_tls_and_is_lifted_afterwards() {
+    let dialer = Dialer::new().timeout(Some(Duration::from_millis(300)));
+    // A peer that is silent in the middle of the TLS handshake.
+    let (url, _server) = serve(|stream| {
+        thread::sleep(Duration::from_secs(5));
+        drop(stream)
+    });
+    let hello = Tcp.wrap(|mut stream, _, _| {
+        stream.write_all(b"hello")?;
+        stream.read_exact(&mut [0])?;
+        Ok(stream)
+    });
+    assert_timed_out(dialer.dial_with(&url, &hello).map(|_| ()));
+    // A peer that trickles: each byte is in time, the record is not.
+    let (url, trickled) = serve(|mut stream| {
+        for sent in 0..1000 {
+            if stream.write_all(b"H").is_err() {
+                return sent;
+            }
+            thread::sleep(Duration::from_millis(50));
+        }
+        1000
+    });
+    let records = Tcp.wrap(|stream, _, _| Ok(Records(stream)));
+    assert_timed_out(dialer.dial_with(&url, &records).map(|_| ()));
+    assert!(trickled.recv_timeout(PATIENCE).unwrap() < 1000);
+    // Once the handshake is done, a read may take longer than the deadline was.
+    let (url, _server) = serve(|mut stream| {
+        let _ = Upgrader::new().upgrade(&mut stream).unwrap();
+        thread::sleep(Duration::from_millis(600));
+        write_frame(&mut stream, &Frame::text("late")).unwrap();
+        stream
+    });
+    let (mut stream, _) = dialer.dial_with(&url, &Tcp).unwrap();
+    assert_eq!(read_frame(&mut stream, 100).unwrap().payload, b"late");
+    assert_eq!(stream.get_ref().get_ref().read_timeout().unwrap(), None);
+}
+
+#[test]
+fn a_stream_that_does_not_block_is_not_late() {
+    let (url, _server) = serve(|stream| stream);
+    let mut stream = connect(&url);
+    stream.set_nonblocking(true).unwrap();
+    let early = DeadlineStream::new(&mut stream, PATIENCE).read(&mut [0]);
+    assert_eq!(early.unwrap_err().kind(), io::ErrorKind::WouldBlock);
 }
 
 #[test]
@@ -258,44 +329,40 @@ fn a_refused_port_is_an_error_with_its_source() {
     assert_eq!(source.kind(), io::ErrorKind::ConnectionRefused);
 }
 
+/// A stream of ours around another.
+struct Whole<S>(S);
+
+impl<S: Read> Read for Whole<S> {
+    fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
+        self.0.read(room)
+    }
+}
+
+impl<S: Write> Write for Whole<S> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.write(bytes)
+    }
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
 #[test]
 fn connect_and_wrap_hooks_replace_and_wrap_the_stream() {
-    struct Shouting<S>(S);
-    impl<S: Read> Read for Shouting<S> {
-        fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
-            self.0.read(room)
-        }
-    }
-    impl<S: Write> Write for Shouting<S> {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.write(bytes)
-        }
-        fn flush(&mut self) -> io::Result<()> {
-            self.0.flush()
-        }
-    }
-    impl<S: wscore::Timeouts> wscore::Timeouts for Shouting<S> {
-        fn set_read_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
-            self.0.set_read_timeout(timeout)
-        }
-        fn set_write_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
-            self.0.set_write_timeout(timeout)
-        }
-    }
     let (url, _server) = serve(|mut stream| Upgrader::new().upgrade(&mut stream).map(|_| stream));
     let secure = url.replace("ws://", "wss://");
     let wrapping = Tcp.wrap(|stream, url, _| {
         assert!(url.is_secure());
-        Ok(Shouting(stream))
+        Ok(Whole(stream))
     });
     let (stream, _) = Dialer::new().dial_with(&secure, &wrapping).unwrap();
-    let Shouting(_tcp) = stream.into_parts().1;
+    let Whole(_below) = stream.into_parts().1;
 
     let (url, _server) = serve(|mut stream| Upgrader::new().upgrade(&mut stream).map(|_| stream));
     let address = url.trim_start_matches("ws://").trim_end_matches('/').to_owned();
-    let connect = |_: &Url, _: Deadline| TcpStream::connect(&address);
+    let connect = |_: &Url, _: &Deadline| TcpStream::connect(&address);
     assert!(Dialer::new().dial_with("wss://elsewhere.example/", &connect).is_ok());
-    let failing = |_: &Url, _: Deadline| Err::<TcpStream, _>(io::Error::other("no route"));
+    let failing = |_: &Url, _: &Deadline| Err::<TcpStream, _>(io::Error::other("no route"));
     let error = Dialer::new().dial_with("ws://elsewhere.example/", &failing).unwrap_err();
     assert_eq!(std::error::Error::source(&error).unwrap().to_string(), "no route");
 }

@@ -1,6 +1,6 @@
 //! Which pages may connect.
 
-use wscore::{HeaderSlots, Limits, Origin, RequestError, RequestParser, Upgrader};
+use wscore::{HeaderSlots, InvalidOrigin, Limits, Origin, RequestError, RequestParser, Upgrader};
 
 use crate::{
     rig::replaced,
@@ -64,7 +64,7 @@ fn hs18_no_origin_is_no_browser_and_two_are_malformed() {
 
 #[test]
 fn cve_2022_42975_wildcards_stand_for_names_below_only() {
-    let policy = Origin::none().allow("https://*.example.com");
+    let policy = Origin::none().allow("https://*.example.com").unwrap();
     for (origin, result) in [
         ("https://a.example.com", Ok(())),
         ("https://a.b.example.com", Ok(())),
@@ -84,11 +84,13 @@ fn cve_2022_42975_wildcards_stand_for_names_below_only() {
 
 #[test]
 fn nats_allowed_origins_are_compared_with_scheme_and_port() {
-    let policy = Origin::none()
-        .allow("https://app.example.com")
-        .allow("http://localhost:3000")
-        .allow("nonsense")
-        .allow("https://*");
+    let policy = Origin::none().allow("https://app.example.com").unwrap();
+    let policy = policy.allow("http://localhost:3000").unwrap();
+    for nonsense in
+        ["nonsense", "https://*", "https://a/", "example.com", "https://a*b.com", "https://*."]
+    {
+        assert_eq!(Origin::none().allow(nonsense).err(), Some(InvalidOrigin), "{nonsense}");
+    }
     assert_eq!(check(&policy, "h", "https://app.example.com:443"), Ok(()));
     assert_eq!(check(&policy, "h", "http://app.example.com"), FORBIDDEN);
     assert_eq!(check(&policy, "h", "http://localhost:3000"), Ok(()));
@@ -103,4 +105,16 @@ fn a_rule_of_the_application_sees_the_header_and_the_request() {
         Origin::none().custom(|origin, request| origin == "null" && request.path() == "/chat");
     assert_eq!(check(&policy, "h", "null"), Ok(()));
     assert_eq!(check(&policy, "h", "http://h"), FORBIDDEN);
+}
+
+#[test]
+fn nats_the_scheme_of_the_same_host_counts_where_it_is_known() {
+    for (secure, origin, result) in [
+        (true, "https://example.com", Ok(())),
+        (true, "http://example.com", FORBIDDEN),
+        (false, "http://example.com", Ok(())),
+        (false, "https://example.com", FORBIDDEN),
+    ] {
+        assert_eq!(check(&Origin::same_origin(secure), "example.com", origin), result, "{origin}");
+    }
 }

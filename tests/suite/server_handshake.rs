@@ -4,7 +4,7 @@ use std::io::{self, Read};
 
 use wscore::{HeaderSlots, Limits, Rejection, RequestError, RequestParser, UpgradeError, Upgrader};
 
-use crate::rig::{Script, block_on, replaced};
+use crate::rig::{Script, Step, block_on, replaced};
 
 pub(crate) const BASE: &str = "GET /chat HTTP/1.1\r\nHost: example.com\r\nUpgrade: websocket\r\n\
     Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
@@ -52,6 +52,7 @@ const ROWS: &[Row] = &[
     ("HS5 absolute", "/chat", "http://h:1/x", 101),
     ("HS5 absolute https", "/chat", "HTTPS://h/x", 101),
     ("HS5 absolute without path", "/chat", "http://h", 101),
+    ("HS5 absolute with only a query", "/chat", "http://h?x", 101),
     ("HS6 ws", "/chat", "ws://example.com/chat", 400),
     ("HS6 authority", "/chat", "example.com:80", 400),
     ("HS6 bad URI", "/chat", "http:///x", 400),
@@ -187,6 +188,7 @@ const ROWS: &[Row] = &[
     ("HS27 bare LF at the end", "\r\n\r\n", "\r\n\n", 400),
     ("HS27 bare CR", "Upgrade: websocket", "Upgrade: web\rsocket", 400),
     ("HS27 CR CR LF", "Upgrade: websocket", "Upgrade: websocket\r", 400),
+    ("HS27 CR CR LF at the end", "\r\n\r\n", "\r\n\r\r\n", 400),
     ("HS28 NUL", "example.com", "exam\0ple.com", 400),
     ("HS28 DEL", "Upgrade: websocket", "Upgrade: websocket\x7f", 400),
     ("HS29 not ASCII in a value", "\r\n\r\n", "\r\nCookie: naïve=é\r\n\r\n", 101),
@@ -197,6 +199,12 @@ const ROWS: &[Row] = &[
     ("HS34 length empty", "\r\n\r\n", "\r\nContent-Length:\r\n\r\n", 400),
     ("HS34 CVE-2021-21299 chunked", "\r\n\r\n", "\r\nTransfer-Encoding: chunked\r\n\r\n", 400),
     ("HS34 identity", "\r\n\r\n", "\r\nTransfer-Encoding: identity\r\n\r\n", 400),
+    (
+        "HS34 POST with a body",
+        "GET /chat HTTP/1.1\r\n",
+        "POST /chat HTTP/1.1\r\nContent-Length: 5\r\n",
+        405,
+    ),
     ("HS34 both", "\r\n\r\n", "\r\nContent-Length: 0\r\nTransfer-Encoding: chunked\r\n\r\n", 400),
     ("CVE-2026-54466 hixie-76", KEY, "Sec-WebSocket-Key1: 4 @1  46546xW%0l 1 5\r\n", 400),
     ("9112 §2.2 empty line first", "GET", "\r\nGET", 101),
@@ -301,9 +309,11 @@ fn hs8_hs16_hs17_refusals_say_what_would_be_accepted() {
 
 #[test]
 fn hs1_the_answer_to_head_has_no_body() {
-    let request = replaced(BASE, &[("GET", "HEAD")]);
-    let (refusal, _) = answer(&Upgrader::new(), &[request.as_bytes()]);
-    assert!(refusal.ends_with(b"\r\nContent-Length: 0\r\n\r\n"));
+    for changes in [&[("GET", "HEAD")][..], &[("GET", "HEAD"), ("Host: ", "Host: ,")]] {
+        let request = replaced(BASE, changes);
+        let (refusal, _) = answer(&Upgrader::new(), &[request.as_bytes()]);
+        assert!(refusal.ends_with(b"\r\nContent-Length: 0\r\n\r\n"));
+    }
 }
 
 #[test]
@@ -460,17 +470,93 @@ fn hs40_what_is_not_http_is_refused_at_once() {
 }
 
 #[test]
-fn cve_2021_32640_hostile_lists_take_time_in_proportion_to_their_length() {
-    // The grammar has no backtracking; what is asserted is that the longest lists are decided.
-    for hostile in
-        ["b               x", "\\\\\\\\\\\\\\\\", "a;b=\"\\\\\\\\", ",,,,,,,,,,", "a,a,a,a,a"]
-    {
-        let value = hostile.repeat(8000 / hostile.len());
-        for header in ["Sec-WebSocket-Protocol", "Sec-WebSocket-Extensions"] {
-            let line = format!("\r\n{header}: {value}\r\n\r\n");
-            let request = replaced(BASE, &[("\r\n\r\n", &line)]);
-            let (refusal, _) = answer(&Upgrader::new(), &[request.as_bytes()]);
-            assert_refusal(header, &refusal, 400);
+fn cve_2021_32640_hostile_lists_are_decided() {
+    // The grammar has no backtracking, and only what a list may hold is compared: 64 elements.
+    let answer_to = |header: &str, value: &str| {
+        let line = format!("\r\n{header}: {value}\r\n\r\n");
+        answer(&Upgrader::new(), &[replaced(BASE, &[("\r\n\r\n", &line)]).as_bytes()]).0
+    };
+    for header in ["Sec-WebSocket-Protocol", "Sec-WebSocket-Extensions"] {
+        for hostile in ["b               x", "\\\\\\\\", "a;b=\"\\\\", ",,,,,,,,,,", "a,a,a,a,a"] {
+            let value = hostile.repeat(8000 / hostile.len());
+            assert_refusal(header, &answer_to(header, &value), 400);
+        }
+        let accepted = |count: u32| {
+            let tokens: Vec<_> = (0..count).map(|number| format!("t{number}")).collect();
+            tokens.join(&",".repeat(100))
+        };
+        assert_eq!(String::from_utf8_lossy(&answer_to(header, &accepted(64))), ACCEPTED);
+        assert_refusal(header, &answer_to(header, &accepted(65)), 400);
+    }
+}
+
+#[test]
+fn hs31_hs32_hs38_limits_give_the_same_answer_at_every_split() {
+    let limits = [
+        Limits::default(),
+        Limits { head: 60, line: 30, headers: 3 },
+        Limits { head: 30, line: 60, headers: 3 },
+        Limits { head: 200, line: 20, headers: 1 },
+    ];
+    let requests = [
+        format!("{}{}\r\n\r\n", "\r\n".repeat(5000), "G".repeat(9000)),
+        format!("GET / HTTP/1.1\r\nA: {0}\r\nB: {0}\r\nC: {0}{0}\r\n\r\n", "x".repeat(6000)),
+        format!("GET /{} HTTP/1.1\r\nHost: a\r\n\r\n", "x".repeat(40)),
+        format!("GET / HTTP/1.1\r\n{}\r\n", "A: bcdefg\r\n".repeat(8)),
+    ];
+    for limits in limits {
+        let upgrader = Upgrader::new().limits(limits);
+        for request in &requests {
+            let request = request.as_bytes();
+            let whole = answer(&upgrader, &[request]);
+            assert!(!whole.0.is_empty());
+            for size in [1, 2, 3, 29, 31, 59, 61, 1000, 8191, 8193] {
+                let pieces: Vec<&[u8]> = request.chunks(size).collect();
+                assert_eq!(answer(&upgrader, &pieces), whole, "{limits:?} by {size}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_parser_that_gets_other_bytes_begins_anew() {
+    let mut parser = RequestParser::new(Limits::default());
+    assert!(parser.parse(&BASE.as_bytes()[..100], &mut HeaderSlots::new()).unwrap().is_none());
+    assert!(parser.parse(b"", &mut HeaderSlots::new()).unwrap().is_none());
+    let mut slots = HeaderSlots::new();
+    let request = parser.parse(BASE.as_bytes(), &mut slots).unwrap().unwrap();
+    assert_eq!(request.size(), BASE.len());
+    assert!(parser.parse(&BASE.as_bytes()[..10], &mut HeaderSlots::new()).unwrap().is_none());
+}
+
+#[test]
+fn tr6_whatever_call_fails_the_upgrade_ends_with_that_error_or_its_refusal() {
+    let refused = replaced(BASE, &[("GET", "POST")]);
+    for (request, accepted) in [(BASE, true), (&*refused, false)] {
+        for fails_at in 0..request.len() {
+            let mut script = Script::pieces(request.as_bytes(), 1);
+            script.steps.insert(fails_at, Step::Fail(io::ErrorKind::ConnectionReset));
+            let by_std = Upgrader::new().upgrade(&mut script.clone());
+            let by_tokio = block_on(wscore::tokio::upgrade(&Upgrader::new(), &mut script));
+            for result in [by_std, by_tokio] {
+                let Err(UpgradeError::Io(error)) = result else { panic!("{result:?}") };
+                assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
+            }
+        }
+        // The answer cannot be written: a refusal stays one, an acceptance is none.
+        let mut script = Script { write_size: 0, ..Script::whole(request.as_bytes()) };
+        let by_std = Upgrader::new().upgrade(&mut script.clone()).unwrap_err();
+        let by_tokio = block_on(wscore::tokio::upgrade(&Upgrader::new(), &mut script)).unwrap_err();
+        for error in [by_std, by_tokio] {
+            match error {
+                UpgradeError::Io(error) => {
+                    assert!(accepted && error.kind() == io::ErrorKind::WriteZero)
+                }
+                UpgradeError::Rejected(rejection) => {
+                    assert!(!accepted && rejection.status() == 405)
+                }
+                error => panic!("{error}"),
+            }
         }
     }
 }
