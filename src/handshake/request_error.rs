@@ -63,7 +63,8 @@ pub enum RequestError {
     OriginForbidden,
     /// More than one Origin (RFC 6454 §7.3).
     OriginDuplicate,
-    /// The request was not complete in time.
+    /// The request was not complete in time: for those who keep the time, such as event loops; the
+    /// drivers here close without an answer.
     Timeout,
 }
 

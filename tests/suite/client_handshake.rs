@@ -479,3 +479,20 @@ fn errors_say_one_thing_each_and_lead_to_what_they_came_from() {
         ["response not accepted", "upgrade refused", "server answered 403 No instead of 101"]
     );
 }
+
+#[test]
+fn tr6_the_nth_write_of_the_request_fails_and_nothing_is_read() {
+    let url: Url = "ws://h/".parse().unwrap();
+    for write_fails_behind in 0..20 {
+        let script = Script { write_size: 7, write_fails_behind, ..Script::whole(BASE.as_bytes()) };
+        let (mut by_std, mut by_tokio) = (script.clone(), script);
+        let results = [
+            Dialer::new().shake_hands(&url, &mut by_std),
+            block_on(wscore::tokio::shake_hands(&Dialer::new(), &url, &mut by_tokio)),
+        ];
+        for (result, stream) in results.into_iter().zip([by_std, by_tokio]) {
+            let Err(DialError::Io(error)) = result else { panic!("{result:?}") };
+            assert_eq!((error.kind(), stream.steps.len()), (io::ErrorKind::BrokenPipe, 1));
+        }
+    }
+}

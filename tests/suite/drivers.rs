@@ -329,3 +329,23 @@ fn a_header_buffer_is_empty_again_behind_an_error() {
 fn a_header_buffer_takes_no_more_than_it_has_room_for() {
     let _ = HeaderBuffer::new().advance(3);
 }
+
+#[test]
+fn tr6_the_nth_write_fails_and_what_was_written_is_the_beginning_of_the_frame() {
+    let payload: Vec<u8> = (0..40).collect();
+    let frame = Frame::binary(&payload);
+    let mut whole = vec![];
+    frame.encode(&mut whole).unwrap();
+    for write_fails_behind in 0..whole.len().div_ceil(3) {
+        let script = Script { write_size: 3, write_fails_behind, ..Script::new([]) };
+        let (mut by_std, mut by_tokio) = (script.clone(), script);
+        let errors = [
+            write_frame(&mut by_std, &frame).unwrap_err(),
+            block_on(wscore::tokio::write_frame(&mut by_tokio, &frame)).unwrap_err(),
+        ];
+        for (error, stream) in errors.into_iter().zip([by_std, by_tokio]) {
+            assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
+            assert_eq!(stream.written, whole[..3 * write_fails_behind]);
+        }
+    }
+}

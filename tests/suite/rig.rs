@@ -27,6 +27,8 @@ pub(crate) struct Script {
     pub(crate) written: Vec<u8>,
     pub(crate) write_size: usize,
     pub(crate) writes: usize,
+    /// The write behind this many fails.
+    pub(crate) write_fails_behind: usize,
     /// Every second write would block first.
     pub(crate) write_blocks: bool,
     pub(crate) blocked: bool,
@@ -39,6 +41,7 @@ impl Script {
             written: vec![],
             write_size: usize::MAX,
             writes: 0,
+            write_fails_behind: usize::MAX,
             write_blocks: false,
             blocked: false,
         }
@@ -72,6 +75,9 @@ impl Script {
             return Err(io::ErrorKind::WouldBlock.into());
         }
         self.blocked = false;
+        if self.writes == self.write_fails_behind {
+            return Err(io::ErrorKind::BrokenPipe.into());
+        }
         self.writes += 1;
         let mut left = self.write_size;
         for piece in pieces {
