@@ -208,7 +208,7 @@ impl<'a> Upgrader<'a> {
     ) -> Result<Option<(Handshake, usize)>, Rejection> {
         self.accept(parser, received, handler, &mut put).map_err(|rejection| {
             let mut rejection = rejection.with_headers(&self.headers);
-            if received.trim_ascii_start().starts_with(b"HEAD ") {
+            if is_head(received) {
                 rejection = rejection.without_body();
             }
             rejection.render(put);
@@ -300,6 +300,14 @@ impl fmt::Debug for Upgrader<'_> {
             .field("protocols", &self.protocols)
             .finish_non_exhaustive()
     }
+}
+
+/// Whether the method is HEAD, which is told even where the request cannot be parsed.
+fn is_head(mut received: &[u8]) -> bool {
+    while let Some(rest) = received.strip_prefix(b"\r\n") {
+        received = rest;
+    }
+    received.starts_with(b"HEAD ")
 }
 
 type OnRequest<'a> = dyn Fn(&Request<'_>) -> Result<(), Rejection> + Send + Sync + 'a;

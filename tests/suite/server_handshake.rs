@@ -189,6 +189,7 @@ const ROWS: &[Row] = &[
     ("HS27 bare CR", "Upgrade: websocket", "Upgrade: web\rsocket", 400),
     ("HS27 CR CR LF", "Upgrade: websocket", "Upgrade: websocket\r", 400),
     ("HS27 CR CR LF at the end", "\r\n\r\n", "\r\n\r\r\n", 400),
+    ("HS25 space before HEAD", "GET", " HEAD", 400),
     ("HS28 NUL", "example.com", "exam\0ple.com", 400),
     ("HS28 DEL", "Upgrade: websocket", "Upgrade: websocket\x7f", 400),
     ("HS29 not ASCII in a value", "\r\n\r\n", "\r\nCookie: naïve=é\r\n\r\n", 101),
