@@ -153,11 +153,11 @@ impl Upgrader<'_> {
     /// Upgrades a connection: reads the client's request, decides, and answers.
     ///
     /// Nothing is allocated for a request of up to 2 KiB without extensions and extra headers.
-    /// The stream should have a deadline, such as [`DeadlineStream`] gives it.
+    /// The stream should have a deadline, such as [`DeadlineStream`](crate::DeadlineStream) gives it.
     ///
     /// # Errors
     /// [`UpgradeError`]; a refusal has been answered when it is returned. The connection must then
-    /// be closed: [`lingering_close`] lets the answer arrive.
+    /// be closed: [`lingering_close`](crate::lingering_close) lets the answer arrive.
     ///
     /// ```no_run
     /// use std::{net::TcpListener, time::Duration};

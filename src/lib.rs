@@ -133,13 +133,14 @@ pub use extension::Extension;
 pub use frame::{Frame, compile_frame};
 pub use handshake::{
     Handshake, Key, Limits, MAX_HEADERS,
-    client::{ClientHandshake, Dialer, ResponseError, StatusError},
+    client::{ClientHandshake, Dialer},
     headers::{Headers, InvalidHeader},
     origin::{InvalidOrigin, Origin},
     rejection::Rejection,
     request::{HeaderSlots, Request, RequestParser},
     request_error::RequestError,
     response::{Acceptance, NotOffered},
+    response_error::{ResponseError, StatusError},
     upgrader::{Handler, Upgrader},
     url::{InvalidUrl, Url},
 };

@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use memchr::memchr;
 
-use super::client::StatusError;
+use super::response_error::StatusError;
 use crate::http::has_element;
 
 /// The most that is kept of a body, in bytes.

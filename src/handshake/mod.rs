@@ -22,6 +22,7 @@ pub(crate) mod rejection;
 pub(crate) mod request;
 pub(crate) mod request_error;
 pub(crate) mod response;
+pub(crate) mod response_error;
 pub(crate) mod upgrader;
 pub(crate) mod url;
 
