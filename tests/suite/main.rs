@@ -22,4 +22,5 @@ mod origins;
 mod readme;
 mod rig;
 mod server_handshake;
+mod shared_use;
 mod urls;
