@@ -77,7 +77,7 @@ impl<'a> Dialer<'a> {
     /// How long everything together may take, from the look-up of the name to the end of the
     /// handshake: 30 seconds unless set; `None` is for ever.
     #[must_use]
-    pub const fn timeout(mut self, timeout: Option<Duration>) -> Self {
+    pub fn timeout(mut self, timeout: Option<Duration>) -> Self {
         self.timeout = timeout;
         self
     }

@@ -63,7 +63,7 @@ impl<'a> Upgrader<'a> {
 
     /// How much is read of a request: [`Limits::default`] unless set.
     #[must_use]
-    pub const fn limits(mut self, limits: Limits) -> Self {
+    pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
         self
     }
@@ -71,7 +71,7 @@ impl<'a> Upgrader<'a> {
     /// Refuses, with 400, clients that send something behind their request before it is answered.
     /// By default it is kept and handed on.
     #[must_use]
-    pub const fn refuse_early_data(mut self) -> Self {
+    pub fn refuse_early_data(mut self) -> Self {
         self.refuse_early_data = true;
         self
     }
@@ -103,7 +103,7 @@ impl<'a> Upgrader<'a> {
     /// Chooses the first of [`protocols`](Self::protocols) that the client offers, instead of the
     /// first of the client's.
     #[must_use]
-    pub const fn server_order(mut self) -> Self {
+    pub fn server_order(mut self) -> Self {
         self.server_order = true;
         self
     }
