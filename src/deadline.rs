@@ -180,7 +180,7 @@ impl<S: Timeouts> DeadlineStream<S> {
             Err(_) => true,
         };
         match error.kind() {
-            io::ErrorKind::WouldBlock if is_over => io::ErrorKind::TimedOut.into(),
+            io::ErrorKind::WouldBlock if self.armed && is_over => io::ErrorKind::TimedOut.into(),
             _ => error,
         }
     }

@@ -238,11 +238,8 @@ impl fmt::Debug for Rejection {
 
 impl error::Error for Rejection {
     fn source(&self) -> Option<&(dyn error::Error + 'static)> {
-        match (&self.source, &self.cause) {
-            (Some(source), _) => Some(&**source),
-            (None, Some(cause)) => Some(cause),
-            (None, None) => None,
-        }
+        // A broken rule is not among the sources: it is what `Display` says.
+        self.source.as_ref().map(|source| &**source as _)
     }
 }
 

@@ -327,3 +327,13 @@ fn without_callbacks_a_request_is_parsed_and_then_accepted_or_refused() {
     }
     assert_eq!(String::from_utf8(answer).unwrap(), ACCEPTED);
 }
+
+#[test]
+fn a_refusal_says_its_reason_once() {
+    let mut stream = Script::whole(replaced(BASE, &[("GET", "POST")]).as_bytes());
+    let error = Upgrader::new().upgrade(&mut stream).unwrap_err();
+    let rejection = error.source().unwrap();
+    assert_eq!(error.to_string(), "request not accepted");
+    assert_eq!(rejection.to_string(), "upgrade refused with status 405: method is not GET");
+    assert!(rejection.source().is_none());
+}

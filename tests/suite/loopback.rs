@@ -310,6 +310,8 @@ fn gobwas_10_the_deadline_holds_below_tls_and_is_lifted_afterwards() {
     let (mut stream, _) = dialer.dial_with(&url, &Tcp).unwrap();
     assert_eq!(read_frame(&mut stream, 100).unwrap().payload, b"late");
     assert_eq!(stream.get_ref().get_ref().read_timeout().unwrap(), None);
+    stream.get_ref().get_ref().set_nonblocking(true).unwrap();
+    assert_eq!(stream.read(&mut [0]).unwrap_err().kind(), io::ErrorKind::WouldBlock);
 }
 
 #[test]
