@@ -88,8 +88,7 @@ impl Dialer<'_> {
                 }
             }
             if let Some((handshake, size)) = self.advance(&mut client, received.filled())? {
-                let early_data = received.filled()[size..].to_vec();
-                return Ok(Upgraded { handshake, early_data });
+                return Ok(Upgraded::new(handshake, received.filled(), size));
             }
         }
     }

@@ -18,6 +18,13 @@ pub struct Upgraded {
     pub early_data: Vec<u8>,
 }
 
+impl Upgraded {
+    /// The handshake that the first `size` bytes of what was received were.
+    pub(crate) fn new(handshake: Handshake, received: &[u8], size: usize) -> Self {
+        Self { handshake, early_data: received[size..].to_vec() }
+    }
+}
+
 /// Why a connection was not upgraded.
 #[derive(Debug)]
 #[non_exhaustive]

@@ -199,8 +199,7 @@ impl Upgrader<'_> {
                 Ok(Some((handshake, size))) => {
                     stream.write_all(answer.filled())?;
                     stream.flush()?;
-                    let early_data = received.filled()[size..].to_vec();
-                    return Ok(Upgraded { handshake, early_data });
+                    return Ok(Upgraded::new(handshake, received.filled(), size));
                 }
                 Err(rejection) => {
                     // That the client is gone already does not change why it was refused.

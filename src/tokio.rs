@@ -203,8 +203,7 @@ where
             Ok(Some((handshake, size))) => {
                 stream.write_all(answer.filled()).await?;
                 stream.flush().await?;
-                let early_data = received.filled()[size..].to_vec();
-                return Ok(Upgraded { handshake, early_data });
+                return Ok(Upgraded::new(handshake, received.filled(), size));
             }
             Err(rejection) => {
                 // That the client is gone already does not change why it was refused.
@@ -362,8 +361,7 @@ async fn shake_hands_until<S: AsyncRead + AsyncWrite + Unpin + ?Sized>(
             }
         }
         if let Some((handshake, size)) = dialer.advance(&mut client, received.filled())? {
-            let early_data = received.filled()[size..].to_vec();
-            return Ok(Upgraded { handshake, early_data });
+            return Ok(Upgraded::new(handshake, received.filled(), size));
         }
     }
 }
