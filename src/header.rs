@@ -350,6 +350,16 @@ pub struct EncodedHeader {
     size: u8,
 }
 
+impl EncodedHeader {
+    /// The header's bytes with zeros behind them, for one store of a known size where there is
+    /// room: payload then goes over the zeros.
+    #[must_use]
+    #[inline]
+    pub const fn as_block(&self) -> &[u8; 16] {
+        &self.bytes
+    }
+}
+
 impl core::ops::Deref for EncodedHeader {
     type Target = [u8];
     #[inline]

@@ -17,7 +17,7 @@ const MAX_CONNECTIONS: usize = 1024;
 ///
 /// Ends the program: with 0 on `--help` and Ctrl-C, with 2 when it cannot begin.
 pub(crate) fn run(about: &str, serve: fn(TcpStream)) -> ! {
-    let address = listen_address(about).unwrap_or_else(|error| fail(&error));
+    let address = listen_address(about);
     stop_on_ctrl_c();
     let listener = TcpListener::bind(&address)
         .unwrap_or_else(|error| fail(&format!("cannot listen on {address}: {error}")));
@@ -60,8 +60,12 @@ impl Drop for Slot {
     }
 }
 
-/// The value of `--listen`.
-fn listen_address(about: &str) -> Result<String, String> {
+/// The value of `--listen`; ends the program on `--help`, and with 2 on anything else.
+pub(crate) fn listen_address(about: &str) -> String {
+    parse_arguments(about).unwrap_or_else(|error| fail(&error))
+}
+
+fn parse_arguments(about: &str) -> Result<String, String> {
     let mut address = "127.0.0.1:9001".to_owned();
     let mut arguments = lexopt::Parser::from_env();
     while let Some(argument) = arguments.next().map_err(|error| error.to_string())? {

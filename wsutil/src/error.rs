@@ -1,0 +1,228 @@
+//! What a peer did wrong in a message, and what of ours cannot be sent.
+
+use core::{error, fmt};
+
+use wscore::{CloseCode, InvalidClose, ProtocolError};
+
+/// A rule for messages that the peer broke.
+///
+/// [`close_code`](Self::close_code) maps each to what the peer is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum MessageError {
+    /// A frame that breaks the protocol, or is longer than [`Limits::frame`](crate::Limits::frame).
+    Protocol(ProtocolError),
+    /// A text message that is not UTF-8 (RFC 6455 §8.1).
+    TextNotUtf8,
+    /// A message longer than [`Limits::message`](crate::Limits::message) (RFC 6455 §10.4).
+    TooLarge {
+        /// The longest message that is accepted, in bytes.
+        limit: u64,
+    },
+    /// A message in more fragments than [`Limits::fragments`](crate::Limits::fragments).
+    TooManyFragments {
+        /// The most fragments that are accepted.
+        limit: u32,
+    },
+    /// A message that was not complete in time.
+    TooSlow,
+}
+
+impl MessageError {
+    /// The close code that tells the peer what it did wrong (RFC 6455 §7.4.1).
+    #[must_use]
+    pub const fn close_code(&self) -> CloseCode {
+        match self {
+            Self::Protocol(error) => error.close_code(),
+            Self::TextNotUtf8 => CloseCode::INVALID_PAYLOAD,
+            Self::TooLarge { .. } => CloseCode::MESSAGE_TOO_BIG,
+            Self::TooManyFragments { .. } | Self::TooSlow => CloseCode::POLICY_VIOLATION,
+        }
+    }
+}
+
+impl fmt::Display for MessageError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Protocol(error) => error.fmt(f),
+            Self::TextNotUtf8 => f.write_str("text message is not valid UTF-8"),
+            Self::TooLarge { limit } => write!(f, "message over the limit of {limit} bytes"),
+            Self::TooManyFragments { limit } => {
+                write!(f, "message in more than {limit} fragments")
+            }
+            Self::TooSlow => f.write_str("message not complete in time"),
+        }
+    }
+}
+
+impl error::Error for MessageError {}
+
+impl From<ProtocolError> for MessageError {
+    fn from(error: ProtocolError) -> Self {
+        Self::Protocol(error)
+    }
+}
+
+impl From<crate::NotUtf8> for MessageError {
+    fn from(_: crate::NotUtf8) -> Self {
+        Self::TextNotUtf8
+    }
+}
+
+/// Why something was not sent; nothing of it is on the wire, and the connection is unharmed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SendError {
+    /// The connection is closing or has ended: a close frame is the last that is sent
+    /// (RFC 6455 §5.5.1).
+    Closed,
+    /// A message is open that was begun piece by piece, and is to be finished first
+    /// (RFC 6455 §5.4).
+    MessageOpen,
+    /// The payload of a ping or pong is longer than 125 bytes (RFC 6455 §5.5).
+    ControlTooLong,
+    /// The close code or the reason cannot be said on the wire.
+    InvalidClose(InvalidClose),
+    /// The peer takes nothing, and this many bytes wait already.
+    Full {
+        /// Bytes that wait to be written.
+        pending: usize,
+    },
+}
+
+impl fmt::Display for SendError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Closed => f.write_str("connection is closing or closed"),
+            Self::MessageOpen => f.write_str("another message is not finished"),
+            Self::ControlTooLong => f.write_str("control payload of more than 125 bytes"),
+            Self::InvalidClose(error) => error.fmt(f),
+            Self::Full { pending } => write!(f, "{pending} bytes wait to be written already"),
+        }
+    }
+}
+
+impl error::Error for SendError {}
+
+impl From<InvalidClose> for SendError {
+    fn from(error: InvalidClose) -> Self {
+        Self::InvalidClose(error)
+    }
+}
+
+#[cfg(feature = "std")]
+pub(crate) use driver::is_passing;
+#[cfg(feature = "std")]
+pub use driver::{Error, Wait};
+
+/// What the drivers fail with.
+#[cfg(feature = "std")]
+mod driver {
+    use std::{error, fmt, io};
+
+    use super::{MessageError, SendError};
+    use wscore::CloseCode;
+
+    /// Why a [`Connection`](crate::Connection) failed, or did not send.
+    #[derive(Debug)]
+    #[non_exhaustive]
+    pub enum Error {
+        /// The peer broke a rule; it was told so. The connection has ended.
+        Peer(MessageError),
+        /// The stream ended without a close frame (RFC 6455 §7.1.5). The connection has ended.
+        Disconnected {
+            /// Whether a frame or message had begun.
+            inside_message: bool,
+        },
+        /// The peer did not do in time what it had to. The connection has ended.
+        TimedOut(Wait),
+        /// It was not sent, and the connection is unharmed.
+        Send(SendError),
+        /// The stream failed. The connection has ended, unless the stream only would block, timed
+        /// out or was interrupted: then call again.
+        Io(io::Error),
+    }
+
+    /// What a peer did not do in time.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    #[non_exhaustive]
+    pub enum Wait {
+        /// Answer a ping.
+        Pong,
+        /// Take what is written.
+        Write,
+        /// Answer our close frame.
+        Close,
+    }
+
+    impl Error {
+        /// The code that the end of the connection is reported with: [`CloseCode::ABNORMAL`] where
+        /// there was no closing handshake, `None` where the connection has not ended.
+        #[must_use]
+        pub fn close_code(&self) -> Option<CloseCode> {
+            match self {
+                Self::Peer(error) => Some(error.close_code()),
+                Self::Disconnected { .. } | Self::TimedOut(_) => Some(CloseCode::ABNORMAL),
+                Self::Send(_) => None,
+                Self::Io(error) => (!is_passing(error)).then_some(CloseCode::ABNORMAL),
+            }
+        }
+
+        /// The same error once more.
+        pub(crate) fn again(&self) -> Self {
+            match self {
+                Self::Peer(error) => Self::Peer(*error),
+                Self::Disconnected { inside_message } => {
+                    Self::Disconnected { inside_message: *inside_message }
+                }
+                Self::TimedOut(wait) => Self::TimedOut(*wait),
+                Self::Send(error) => Self::Send(*error),
+                Self::Io(error) => Self::Io(error.kind().into()),
+            }
+        }
+    }
+
+    /// Whether a stream that failed so may be used again.
+    pub(crate) fn is_passing(error: &io::Error) -> bool {
+        use io::ErrorKind::{Interrupted, TimedOut, WouldBlock};
+        matches!(error.kind(), WouldBlock | TimedOut | Interrupted)
+    }
+
+    impl fmt::Display for Error {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str(match self {
+                Self::Peer(_) => "peer broke the protocol",
+                Self::Disconnected { inside_message: false } => "peer went without a close frame",
+                Self::Disconnected { inside_message: true } => "peer went inside a message",
+                Self::TimedOut(Wait::Pong) => "peer did not answer a ping in time",
+                Self::TimedOut(Wait::Write) => "peer took nothing for too long",
+                Self::TimedOut(Wait::Close) => "peer did not answer the close frame in time",
+                Self::Send(_) => "not sent",
+                Self::Io(_) => "stream failed",
+            })
+        }
+    }
+
+    impl error::Error for Error {
+        fn source(&self) -> Option<&(dyn error::Error + 'static)> {
+            match self {
+                Self::Disconnected { .. } | Self::TimedOut(_) => None,
+                Self::Peer(error) => Some(error),
+                Self::Send(error) => Some(error),
+                Self::Io(error) => Some(error),
+            }
+        }
+    }
+
+    impl From<SendError> for Error {
+        fn from(error: SendError) -> Self {
+            Self::Send(error)
+        }
+    }
+
+    impl From<io::Error> for Error {
+        fn from(error: io::Error) -> Self {
+            Self::Io(error)
+        }
+    }
+}

@@ -1,0 +1,31 @@
+//! How much a peer may ask of us.
+
+/// How large a peer's messages may be (RFC 6455 §10.4).
+///
+/// ```
+/// use wsutil::Limits;
+/// let limits = Limits { message: 1 << 20, ..Limits::default() };
+/// assert_eq!(limits.fragments, 131_072);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// All fragments of one message together, in bytes: 16 MiB by default. Answered with close
+    /// code 1009.
+    pub message: u64,
+    /// The payload of one frame, in bytes: by default only the limit of the message holds.
+    /// Answered with close code 1009.
+    pub frame: u64,
+    /// The fragments of one message: 131,072 by default. Answered with close code 1008.
+    pub fragments: u32,
+}
+
+impl Limits {
+    /// No limits; for peers that are trusted.
+    pub const NONE: Self = Self { message: u64::MAX, frame: u64::MAX, fragments: u32::MAX };
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { message: 16 << 20, frame: u64::MAX, fragments: 131_072 }
+    }
+}

@@ -1,0 +1,553 @@
+//! The connection under tokio.
+
+use std::{
+    future::{Future, poll_fn},
+    io,
+    pin::Pin,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use ::tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::TcpStream,
+    time::{Instant, Sleep, sleep, timeout, timeout_at},
+};
+use wscore::{
+    CloseCode, DialError, Dialer, Handshake, Replay, Role, UpgradeError, Upgraded, Upgrader,
+};
+
+use super::io::{poll_flush, poll_write};
+use crate::{
+    CloseStatus, Endpoint, Error, Kind, Limits, Message, MessageError, OwnedMessage, Piece,
+    SendError, Sending, Step, Wait,
+    transport::{LINGER_BYTES, close_timeout, linger_time},
+};
+
+/// A WebSocket connection under tokio: whole messages in and out.
+///
+/// As [`crate::Connection`], with `.await`. Every future of it may be dropped at any time: nothing
+/// is lost, and nothing is sent in part.
+///
+/// ```no_run
+/// # async fn serve() -> Result<(), Box<dyn std::error::Error>> {
+/// let listener = tokio::net::TcpListener::bind("127.0.0.1:9001").await?;
+/// let (stream, _) = listener.accept().await?;
+/// let mut connection = wsutil::tokio::accept(stream).await?;
+/// while let Some((message, mut reply)) = connection.receive().await? {
+///     reply.send(message).await?;
+/// }
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct Connection<S> {
+    stream: S,
+    endpoint: Endpoint,
+    handshake: Handshake,
+    close_timeout: Duration,
+    /// The stream may hold back what was written to it.
+    held: bool,
+    /// Set once no more messages come.
+    ending: Option<Box<Ending>>,
+    /// Set once the connection has ended, and how.
+    end: Option<Result<(), Error>>,
+}
+
+/// The last bytes on their way.
+#[derive(Debug)]
+struct Ending {
+    result: Result<(), Error>,
+    deadline: Pin<Box<Sleep>>,
+    /// Nothing more is written.
+    is_shut: bool,
+    /// Bytes that may still be read and thrown away.
+    left: usize,
+}
+
+/// Upgrades an accepted stream, within 10 seconds, with the default [`Upgrader`].
+///
+/// For subprotocols, callbacks and checks of the origin, upgrade with an [`Upgrader`] of your own
+/// and pass what it returns to [`Connection::server`].
+///
+/// # Errors
+/// [`UpgradeError`]; the client was told.
+///
+/// # Cancel safety
+/// Not cancel-safe: the stream is dropped.
+pub async fn accept<S: AsyncRead + AsyncWrite + Unpin>(
+    mut stream: S,
+) -> Result<Connection<S>, UpgradeError> {
+    const TIMEOUT: Duration = Duration::from_secs(10);
+    let upgrader = Upgrader::new();
+    let upgraded = timeout(TIMEOUT, wscore::tokio::upgrade(&upgrader, &mut stream)).await;
+    let error = match upgraded {
+        Ok(Ok(upgraded)) => return Ok(Connection::server(stream, upgraded)),
+        Ok(Err(error)) => error,
+        Err(_) => UpgradeError::Io(io::ErrorKind::TimedOut.into()),
+    };
+    let mut left = LINGER_BYTES;
+    let lingering = poll_fn(|cx| poll_linger(&mut stream, &mut false, &mut left, cx));
+    // The client may be gone already, which changes nothing.
+    let _ = timeout(linger_time(Role::Server), lingering).await;
+    Err(error)
+}
+
+/// Connects to a server, within 30 seconds, with the default [`Dialer`].
+///
+/// For subprotocols, headers and TLS, dial with a [`Dialer`] of your own and pass what it returns
+/// to [`Connection::client`].
+///
+/// # Errors
+/// [`DialError`].
+///
+/// # Cancel safety
+/// Cancel-safe: there is no connection then.
+pub async fn connect(url: &str) -> Result<Connection<TcpStream>, DialError> {
+    let (stream, handshake) = wscore::tokio::dial(&Dialer::new(), url).await?;
+    // A message is not to wait for the next one.
+    stream.get_ref().set_nodelay(true)?;
+    Ok(Connection::client(stream, handshake))
+}
+
+impl<S> Connection<S> {
+    /// The server's end of a connection that was upgraded.
+    pub fn server(stream: S, upgraded: Upgraded) -> Self {
+        let Upgraded { handshake, early_data } = upgraded;
+        Self::new(stream, Role::Server, handshake, &early_data)
+    }
+
+    /// The client's end of a connection that was dialled: what
+    /// [`wscore::tokio::dial`] returned.
+    pub fn client(stream: Replay<S>, handshake: Handshake) -> Self {
+        let (early_data, stream) = stream.into_parts();
+        Self::new(stream, Role::Client, handshake, &early_data)
+    }
+
+    /// One end of a connection whose handshake was done elsewhere.
+    pub fn from_parts(stream: S, endpoint: Endpoint, handshake: Handshake) -> Self {
+        let close_timeout = close_timeout(endpoint.role());
+        Self { stream, endpoint, handshake, close_timeout, held: false, ending: None, end: None }
+    }
+
+    fn new(stream: S, role: Role, handshake: Handshake, early_data: &[u8]) -> Self {
+        let mut endpoint = Endpoint::new(role).with_handshake(&handshake);
+        endpoint.receive(early_data);
+        Self::from_parts(stream, endpoint, handshake)
+    }
+
+    /// The same with these limits for the peer's messages.
+    #[must_use]
+    pub fn with_limits(mut self, limits: Limits) -> Self {
+        self.endpoint.set_limits(limits);
+        self
+    }
+
+    /// The same with this time for the peer to answer a close frame: 5 s for a server, 10 s for a
+    /// client by default.
+    #[must_use]
+    pub const fn with_close_timeout(mut self, timeout: Duration) -> Self {
+        self.close_timeout = timeout;
+        self
+    }
+
+    /// What was agreed on.
+    pub const fn handshake(&self) -> &Handshake {
+        &self.handshake
+    }
+
+    /// The subprotocol, if one was agreed on.
+    #[must_use]
+    pub fn protocol(&self) -> Option<&str> {
+        self.handshake.protocol()
+    }
+
+    /// What the peer's close frame said, once it has come.
+    #[must_use]
+    pub const fn close_status(&self) -> Option<&CloseStatus> {
+        self.endpoint.close_status()
+    }
+
+    /// The stream, such as for its addresses. What is read from it or written to it is missing
+    /// from the connection.
+    pub const fn get_ref(&self) -> &S {
+        &self.stream
+    }
+
+    /// The stream; see [`get_ref`](Self::get_ref).
+    pub const fn get_mut(&mut self) -> &mut S {
+        &mut self.stream
+    }
+
+    /// The stream and the machine over it, which has what was received and not handed out, and
+    /// what waits to be written.
+    pub fn into_parts(self) -> (S, Endpoint, Handshake) {
+        (self.stream, self.endpoint, self.handshake)
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
+    /// Waits for the next message: it, and the side that sends, so that it can be answered while
+    /// it is lent. `None` once the closing handshake is done.
+    ///
+    /// What waits to be written is written before this waits.
+    ///
+    /// # Errors
+    /// [`Error`], the same from then on.
+    ///
+    /// # Cancel safety
+    /// Cancel-safe.
+    pub async fn receive(&mut self) -> Result<Option<(Message<'_>, Reply<'_, S>)>, Error> {
+        if !poll_fn(|cx| self.poll_fill(cx, Endpoint::step)).await? {
+            return Ok(None);
+        }
+        let (message, sending) = self.endpoint.message();
+        let reply =
+            Reply { stream: &mut self.stream, sending, held: &mut self.held, end: &mut self.end };
+        Ok(Some((message, reply)))
+    }
+
+    /// As [`receive`](Self::receive), with messages in pieces, as they come: memory does not
+    /// depend on how large a message is.
+    ///
+    /// # Errors
+    /// As [`receive`](Self::receive).
+    ///
+    /// # Cancel safety
+    /// Cancel-safe.
+    #[allow(clippy::type_complexity, reason = "as receive, with a piece")]
+    pub async fn receive_piece(&mut self) -> Result<Option<(Piece<&[u8]>, Reply<'_, S>)>, Error> {
+        if !poll_fn(|cx| self.poll_fill(cx, Endpoint::step_piece)).await? {
+            return Ok(None);
+        }
+        let (piece, sending) = self.endpoint.piece();
+        let reply =
+            Reply { stream: &mut self.stream, sending, held: &mut self.held, end: &mut self.end };
+        Ok(Some((piece, reply)))
+    }
+
+    /// Waits for the next message, to keep; `None` once the closing handshake is done.
+    ///
+    /// # Errors
+    /// As [`receive`](Self::receive).
+    ///
+    /// # Cancel safety
+    /// Cancel-safe.
+    pub async fn receive_owned(&mut self) -> Result<Option<OwnedMessage>, Error> {
+        Ok(self.receive().await?.map(|(message, _)| message.to_owned()))
+    }
+
+    /// Sends a whole message, and writes it with all that waits.
+    ///
+    /// # Errors
+    /// [`Error::Send`] if it cannot be sent; [`Error::Io`] if the stream fails.
+    ///
+    /// # Cancel safety
+    /// Once polled the message is sent whole: what is not written when the future is dropped is
+    /// written by a later call.
+    pub async fn send<'m>(&mut self, message: impl Into<Message<'m>>) -> Result<(), Error> {
+        self.reply().send(message).await?;
+        self.flush().await
+    }
+
+    /// Gathers a whole message; it is written with the next [`send`](Self::send),
+    /// [`receive`](Self::receive) or [`flush`](Self::flush), or when much waits.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    ///
+    /// # Cancel safety
+    /// As [`send`](Self::send).
+    pub async fn feed<'m>(&mut self, message: impl Into<Message<'m>>) -> Result<(), Error> {
+        self.reply().send(message).await
+    }
+
+    /// Sends a ping, and writes it with all that waits.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send), and [`SendError::ControlTooLong`] if the payload has more than
+    /// 125 bytes.
+    ///
+    /// # Cancel safety
+    /// As [`send`](Self::send).
+    pub async fn ping(&mut self, payload: &[u8]) -> Result<(), Error> {
+        self.reply().ping(payload)?;
+        self.flush().await
+    }
+
+    /// Writes what waits.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    ///
+    /// # Cancel safety
+    /// Cancel-safe.
+    pub async fn flush(&mut self) -> Result<(), Error> {
+        self.reply().flush().await
+    }
+
+    /// Closes the connection: says so to the peer, and waits for its answer; messages that still
+    /// come are thrown away. Then the stream is shut down.
+    ///
+    /// # Errors
+    /// [`SendError::InvalidClose`] if the code or the reason cannot be sent, and nothing is;
+    /// [`Error::TimedOut`] if the peer does not answer in time; else as
+    /// [`receive`](Self::receive).
+    ///
+    /// # Cancel safety
+    /// The close frame is sent once, whole; call again to wait on, with a new timeout.
+    pub async fn close(&mut self, code: CloseCode, reason: &str) -> Result<(), Error> {
+        self.endpoint.sending().close(code, reason)?;
+        let deadline = Instant::now() + self.close_timeout;
+        let closed = async {
+            while poll_fn(|cx| self.poll_fill(cx, Endpoint::step_piece)).await? {}
+            Ok(())
+        };
+        match timeout_at(deadline, closed).await {
+            Ok(result) => result,
+            Err(_) => Err(self.fail(Error::TimedOut(Wait::Close))),
+        }
+    }
+
+    /// The side that sends, without a message.
+    fn reply(&mut self) -> Reply<'_, S> {
+        let sending = self.endpoint.sending();
+        Reply { stream: &mut self.stream, sending, held: &mut self.held, end: &mut self.end }
+    }
+
+    /// Works until the endpoint has something to hand out: whether it has.
+    fn poll_fill(
+        &mut self,
+        cx: &mut Context<'_>,
+        step: fn(&mut Endpoint) -> Result<Step, MessageError>,
+    ) -> Poll<Result<bool, Error>> {
+        match &self.end {
+            None => {}
+            Some(Ok(())) => return Poll::Ready(Ok(false)),
+            Some(Err(error)) => return Poll::Ready(Err(error.again())),
+        }
+        loop {
+            if self.ending.is_some() {
+                return self.poll_end(cx);
+            }
+            match step(&mut self.endpoint) {
+                Ok(Step::Message | Step::Piece) => return Poll::Ready(Ok(true)),
+                Ok(Step::Write) => self.write_if_possible(cx)?,
+                Ok(Step::Read) => {
+                    self.write_if_possible(cx)?;
+                    ready!(self.poll_read(cx))?;
+                }
+                Ok(Step::Closed) => self.begin_end(Ok(())),
+                Err(error) => self.begin_end(Err(Error::Peer(error))),
+            }
+        }
+    }
+
+    /// Writes what waits; a stream that takes nothing now does not keep us from reading.
+    fn write_if_possible(&mut self, cx: &mut Context<'_>) -> Result<(), Error> {
+        match self.reply().poll_flush(cx) {
+            Poll::Ready(result) => result,
+            Poll::Pending => Ok(()),
+        }
+    }
+
+    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        let mut room = ReadBuf::new(self.endpoint.room());
+        match Pin::new(&mut self.stream).poll_read(cx, &mut room) {
+            Poll::Ready(Ok(())) => {
+                let read = room.filled().len();
+                if read == 0 {
+                    let inside_message = self.endpoint.is_inside_message();
+                    return Poll::Ready(Err(self.fail(Error::Disconnected { inside_message })));
+                }
+                self.endpoint.received(read);
+                Poll::Ready(Ok(()))
+            }
+            Poll::Ready(Err(error)) => Poll::Ready(Err(self.fail(Error::Io(error)))),
+            Poll::Pending => {
+                self.endpoint.park();
+                Poll::Pending
+            }
+        }
+    }
+
+    /// No more messages come: what waits is still to arrive.
+    fn begin_end(&mut self, result: Result<(), Error>) {
+        let deadline = Box::pin(sleep(linger_time(self.endpoint.role())));
+        self.ending =
+            Some(Box::new(Ending { result, deadline, is_shut: false, left: LINGER_BYTES }));
+    }
+
+    /// Writes the last, says that it was the last, and waits for the peer to go.
+    fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<Result<bool, Error>> {
+        let Some(ending) = &mut self.ending else {
+            return Poll::Ready(Ok(false));
+        };
+        let mut sending = self.endpoint.sending();
+        let flushed = poll_flush(&mut self.stream, &mut sending, &mut self.held, cx);
+        let lingered = match flushed {
+            Poll::Ready(Ok(())) => {
+                poll_linger(&mut self.stream, &mut ending.is_shut, &mut ending.left, cx)
+            }
+            flushed => flushed,
+        };
+        // The peer may be gone already, which changes nothing.
+        if lingered.is_pending() && ending.deadline.as_mut().poll(cx).is_pending() {
+            return Poll::Pending;
+        }
+        let ended = self.ending.take().map_or(Ok(()), |ending| ending.result);
+        self.endpoint.park();
+        self.end = Some(match &ended {
+            Ok(()) => Ok(()),
+            Err(error) => Err(error.again()),
+        });
+        Poll::Ready(ended.map(|()| false))
+    }
+
+    /// Ends the connection with this error.
+    fn fail(&mut self, error: Error) -> Error {
+        self.end = Some(Err(error.again()));
+        self.endpoint.park();
+        error
+    }
+}
+
+/// Says that nothing more is written, and reads what the peer still sends: a stream that is closed
+/// with unread bytes is reset, and the reset can overtake a close frame.
+fn poll_linger<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: &mut S,
+    is_shut: &mut bool,
+    left: &mut usize,
+    cx: &mut Context<'_>,
+) -> Poll<io::Result<()>> {
+    if !*is_shut {
+        ready!(Pin::new(&mut *stream).poll_shutdown(cx))?;
+        *is_shut = true;
+    }
+    let mut discarded = [0; 4096];
+    while *left > 0 {
+        let mut room = ReadBuf::new(&mut discarded);
+        ready!(Pin::new(&mut *stream).poll_read(cx, &mut room))?;
+        match room.filled().len() {
+            0 => break,
+            read => *left = left.saturating_sub(read),
+        }
+    }
+    Poll::Ready(Ok(()))
+}
+
+/// The side of a [`Connection`] that sends, while a message is lent.
+#[derive(Debug)]
+pub struct Reply<'c, S> {
+    stream: &'c mut S,
+    sending: Sending<'c>,
+    held: &'c mut bool,
+    end: &'c mut Option<Result<(), Error>>,
+}
+
+impl<S: AsyncWrite + Unpin> Reply<'_, S> {
+    /// Gathers a message; it is written before the connection waits for the next one, or when
+    /// much waits. Payload of the received message is sent from where it lies.
+    ///
+    /// # Errors
+    /// As [`Connection::send`].
+    ///
+    /// # Cancel safety
+    /// As [`Connection::send`].
+    pub async fn send<'m>(&mut self, message: impl Into<Message<'m>>) -> Result<(), Error> {
+        self.check()?;
+        let rest = self.sending.message_or_header(message.into())?;
+        if !rest.is_empty() {
+            Rest { reply: self, rest }.await?;
+        }
+        if self.sending.is_to_write() { self.flush().await } else { Ok(()) }
+    }
+
+    /// Gathers a piece of a message, in a frame of its own; the message ends with it if `fin`.
+    /// Behind the first piece the kind does not matter.
+    ///
+    /// # Errors
+    /// As [`Connection::send`].
+    ///
+    /// # Cancel safety
+    /// As [`Connection::send`].
+    pub async fn send_piece(&mut self, kind: Kind, fin: bool, payload: &[u8]) -> Result<(), Error> {
+        self.check()?;
+        self.sending.piece(kind, fin, payload)?;
+        if self.sending.is_to_write() { self.flush().await } else { Ok(()) }
+    }
+
+    /// Gathers a ping.
+    ///
+    /// # Errors
+    /// As [`Connection::ping`].
+    pub fn ping(&mut self, payload: &[u8]) -> Result<(), Error> {
+        self.check()?;
+        Ok(self.sending.ping(payload)?)
+    }
+
+    /// Gathers a close frame; go on receiving until the peer has answered it.
+    ///
+    /// # Errors
+    /// [`SendError::InvalidClose`] if the code or the reason cannot be sent.
+    pub fn close(&mut self, code: CloseCode, reason: &str) -> Result<(), Error> {
+        Ok(self.sending.close(code, reason)?)
+    }
+
+    /// Writes what waits.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    ///
+    /// # Cancel safety
+    /// Cancel-safe.
+    pub async fn flush(&mut self) -> Result<(), Error> {
+        poll_fn(|cx| self.poll_flush(cx)).await
+    }
+
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        match ready!(poll_flush(self.stream, &mut self.sending, self.held, cx)) {
+            Ok(()) => Poll::Ready(Ok(())),
+            Err(error) => Poll::Ready(Err(self.fail(error))),
+        }
+    }
+
+    fn check(&self) -> Result<(), SendError> {
+        if self.end.is_some() { Err(SendError::Closed) } else { Ok(()) }
+    }
+
+    /// Ends the connection with this error.
+    fn fail(&mut self, error: io::Error) -> Error {
+        let error = Error::Io(error);
+        *self.end = Some(Err(error.again()));
+        error
+    }
+}
+
+/// Writes large payload from where it lies; what is not written when it is dropped waits.
+struct Rest<'r, 'c, 'm, S> {
+    reply: &'r mut Reply<'c, S>,
+    rest: &'m [u8],
+}
+
+impl<S: AsyncWrite + Unpin> Future for Rest<'_, '_, '_, S> {
+    type Output = Result<(), Error>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let Self { reply, rest } = &mut *self;
+        while !rest.is_empty() {
+            *reply.held = true;
+            match ready!(poll_write(reply.stream, &mut reply.sending, rest, cx)) {
+                Ok(written) => *rest = &rest[written..],
+                Err(error) => return Poll::Ready(Err(reply.fail(error))),
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<S> Drop for Rest<'_, '_, '_, S> {
+    fn drop(&mut self) {
+        self.reply.sending.put_bytes(self.rest);
+    }
+}

@@ -1,0 +1,20 @@
+//! How messages, helpers and connections behave, by topic. The ids of CASES are in the names.
+
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::cast_possible_truncation,
+    clippy::needless_pass_by_value,
+    reason = "tests"
+)]
+
+mod cases;
+mod drivers;
+mod faults;
+mod floods;
+mod receiving;
+#[path = "../../../tests/suite/rig.rs"]
+#[allow(dead_code, reason = "the parts that wscore's tests need")]
+mod rig;
+mod sending;

@@ -1,0 +1,61 @@
+//! Every case of the table, on every driver, whole and cut everywhere.
+
+use crate::{
+    cases::{Case, cases},
+    drivers::DRIVERS,
+};
+
+fn check(case: &Case, how: &str, pieces: &[&[u8]]) {
+    for (name, driver) in DRIVERS {
+        let outcome = driver(case.role, pieces);
+        assert_eq!(outcome, case.outcome, "{} as {:?} through {name}, {how}", case.id, case.role);
+    }
+}
+
+#[test]
+fn fr1_to_fr33_whole() {
+    for case in cases() {
+        check(&case, "whole", &[&case.wire]);
+    }
+}
+
+#[test]
+fn fr36_byte_by_byte() {
+    for case in cases().iter().filter(|case| case.wire.len() < 400) {
+        let bytes: Vec<&[u8]> = case.wire.chunks(1).collect();
+        check(case, "byte by byte", &bytes);
+    }
+}
+
+#[test]
+fn fr36_at_every_split() {
+    for case in cases().iter().filter(|case| case.wire.len() < 60) {
+        for at in 0..=case.wire.len() {
+            let (head, tail) = case.wire.split_at(at);
+            check(case, &format!("split at {at}"), &[head, tail]);
+        }
+    }
+}
+
+#[test]
+fn fr36_at_every_pair_of_splits_of_the_first_20_bytes() {
+    for case in cases().iter().filter(|case| case.wire.len() < 30) {
+        let end = case.wire.len().min(20);
+        for first in 0..=end {
+            for second in first..=end {
+                let pieces = [&case.wire[..first], &case.wire[first..second], &case.wire[second..]];
+                check(case, &format!("split at {first} and {second}"), &pieces);
+            }
+        }
+    }
+}
+
+#[test]
+fn large_ones_in_odd_pieces() {
+    for case in cases().iter().filter(|case| case.wire.len() >= 400) {
+        for size in [997, 4096, 65_537] {
+            let pieces: Vec<&[u8]> = case.wire.chunks(size).collect();
+            check(case, &format!("in pieces of {size}"), &pieces);
+        }
+    }
+}
