@@ -16,7 +16,7 @@ const HELP: &str = "Echoes the cases of an Autobahn fuzzing server.
 
 Options:
   --url URL        of the fuzzing server [default: ws://127.0.0.1:9001]
-  --driver DRIVER  frames [default: frames]
+  --driver DRIVER  frames, connection or tokio [default: frames]
   --agent NAME     the name in the report [default: wscore]
   -h, --help       this text";
 
@@ -30,13 +30,16 @@ fn main() {
 fn run() -> Result<(), Box<dyn Error>> {
     let mut url = "ws://127.0.0.1:9001".to_owned();
     let mut agent = "wscore".to_owned();
+    let mut echo: fn(&str) -> Result<(), Box<dyn Error>> = with_frames;
     let mut arguments = lexopt::Parser::from_env();
     while let Some(argument) = arguments.next()? {
         match argument {
             lexopt::Arg::Long("url") => url = arguments.value()?.to_string_lossy().into(),
             lexopt::Arg::Long("agent") => agent = arguments.value()?.to_string_lossy().into(),
             lexopt::Arg::Long("driver") => match arguments.value()?.to_string_lossy() {
-                driver if driver == "frames" => {}
+                driver if driver == "frames" => echo = with_frames,
+                driver if driver == "connection" => echo = with_connection,
+                driver if driver == "tokio" => echo = with_tokio,
                 driver => return Err(format!("no driver {driver:?}").into()),
             },
             lexopt::Arg::Short('h') | lexopt::Arg::Long("help") => {
@@ -52,14 +55,35 @@ fn run() -> Result<(), Box<dyn Error>> {
     for case in 1..=count {
         print!("\rcase {case} of {count}");
         std::io::stdout().flush()?;
-        echo(&format!("{url}/runCase?case={case}&agent={agent}"))?;
+        let echoed = echo(&format!("{url}/runCase?case={case}&agent={agent}"));
+        // What the suite does wrong on purpose fails the connection, as it should.
+        if let Err(error) = echoed {
+            println!(" {}", common::in_one_line(&*error));
+        }
     }
     println!();
     echo(&format!("{url}/updateReports?agent={agent}"))
 }
 
+fn with_connection(url: &str) -> Result<(), Box<dyn Error>> {
+    let mut connection = wsutil::connect(url)?;
+    while let Some((message, mut reply)) = connection.receive()? {
+        reply.send(message)?;
+    }
+    Ok(())
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn with_tokio(url: &str) -> Result<(), Box<dyn Error>> {
+    let mut connection = wsutil::tokio::connect(url).await?;
+    while let Some((message, mut reply)) = connection.receive().await? {
+        reply.send(message).await?;
+    }
+    Ok(())
+}
+
 /// Echoes what one connection brings until it ends.
-fn echo(url: &str) -> Result<(), Box<dyn Error>> {
+fn with_frames(url: &str) -> Result<(), Box<dyn Error>> {
     let (stream, _) = Dialer::new().dial(url)?;
     let (early_data, stream) = stream.into_parts();
     let body = match echo_frames::echo(&stream, early_data, Role::Client) {

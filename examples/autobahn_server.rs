@@ -1,19 +1,34 @@
 //! The server that the Autobahn test suite tests: the path selects the driver.
 
+#[path = "echo_epoll.rs"]
+#[allow(dead_code, reason = "its main")]
+mod echo_epoll;
 #[path = "echo_frames.rs"]
 #[allow(dead_code, reason = "its main")]
 mod echo_frames;
 
-use std::{net::TcpStream, time::Duration};
+use std::{error::Error, net::TcpStream, time::Duration};
 
 use echo_frames::common;
-use wscore::{DeadlineStream, Handler, Rejection, Request, Upgrader, lingering_close};
+use wscore::{
+    DeadlineStream, Handler, Rejection, Request, Role, Upgraded, Upgrader, lingering_close,
+};
+use wsutil::{Connection, Endpoint};
+
+const ABOUT: &str = "Echoes for the Autobahn test suite.
+
+Paths:
+  /frames      bare headers and frames
+  /connection  the blocking Connection
+  /tokio       the Connection under tokio
+  /epoll       an Endpoint in an event loop";
 
 fn main() {
-    common::run(
-        "Echoes for the Autobahn test suite.\n\nPaths:\n  /frames  bare headers and frames",
-        serve,
-    );
+    common::run(ABOUT, |stream| {
+        if let Err(error) = serve(stream) {
+            eprintln!("{}", common::in_one_line(&*error));
+        }
+    });
 }
 
 /// What serves a connection.
@@ -21,28 +36,69 @@ fn main() {
 enum Driver {
     #[default]
     Frames,
+    Connection,
+    Tokio,
+    Epoll,
 }
 
 impl Handler for Driver {
     fn on_request(&mut self, request: &Request<'_>) -> Result<(), Rejection> {
         *self = match request.path() {
             "/frames" => Self::Frames,
+            "/connection" => Self::Connection,
+            "/tokio" => Self::Tokio,
+            "/epoll" => Self::Epoll,
             _ => return Err(Rejection::new(404)),
         };
         Ok(())
     }
 }
 
-fn serve(mut stream: TcpStream) {
+fn serve(mut stream: TcpStream) -> Result<(), Box<dyn Error>> {
     let mut driver = Driver::default();
     let mut timed = DeadlineStream::new(&mut stream, Duration::from_secs(10));
     let upgraded = Upgrader::new().upgrade_with(&mut timed, &mut driver);
     drop(timed);
-    match (upgraded, driver) {
-        (Ok(upgraded), Driver::Frames) => echo_frames::serve(stream, upgraded.early_data),
-        (Err(error), _) => {
-            eprintln!("{}", common::in_one_line(&error));
+    let upgraded = match upgraded {
+        Ok(upgraded) => upgraded,
+        Err(error) => {
             lingering_close(stream);
+            return Err(error.into());
         }
+    };
+    match driver {
+        Driver::Frames => echo_frames::serve(stream, upgraded.early_data),
+        Driver::Connection => {
+            let mut connection = Connection::server(stream, upgraded);
+            while let Some((message, mut reply)) = connection.receive()? {
+                reply.send(message)?;
+            }
+        }
+        Driver::Tokio => with_tokio(stream, upgraded)?,
+        Driver::Epoll => in_a_loop(stream, upgraded)?,
     }
+    Ok(())
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn with_tokio(stream: TcpStream, upgraded: Upgraded) -> Result<(), Box<dyn Error>> {
+    stream.set_nonblocking(true)?;
+    let stream = tokio::net::TcpStream::from_std(stream)?;
+    let mut connection = wsutil::tokio::Connection::server(stream, upgraded);
+    while let Some((message, mut reply)) = connection.receive().await? {
+        reply.send(message).await?;
+    }
+    Ok(())
+}
+
+fn in_a_loop(stream: TcpStream, upgraded: Upgraded) -> Result<(), Box<dyn Error>> {
+    stream.set_nonblocking(true)?;
+    let mut endpoint = Endpoint::new(Role::Server).with_handshake(&upgraded.handshake);
+    endpoint.receive(&upgraded.early_data);
+    let mut clients = echo_epoll::Loop::new()?;
+    clients.add_upgraded(mio::net::TcpStream::from_std(stream), endpoint)?;
+    while !clients.is_empty() {
+        clients.turn()?;
+    }
+    Ok(())
 }

@@ -83,9 +83,10 @@ const LONG: usize = 128;
 
 /// The key as it applies from `offset` on.
 #[inline]
-fn rotated(mut key: [u8; 4], offset: usize) -> [u8; 4] {
-    key.rotate_left(offset % 4);
-    key
+fn rotated(key: [u8; 4], offset: usize) -> [u8; 4] {
+    #[allow(clippy::cast_possible_truncation, reason = "below 4")]
+    let bits = 8 * (offset % 4) as u32;
+    u32::from_le_bytes(key).rotate_right(bits).to_le_bytes()
 }
 
 #[inline(always)]

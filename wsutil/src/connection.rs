@@ -233,7 +233,7 @@ impl<S: Transport> Connection<S> {
     /// Works until the endpoint has something to hand out: whether it has.
     fn fill(
         &mut self,
-        step: fn(&mut Endpoint) -> Result<Step, MessageError>,
+        step: impl Fn(&mut Endpoint) -> Result<Step, MessageError>,
     ) -> Result<bool, Error> {
         match &self.end {
             None => {}

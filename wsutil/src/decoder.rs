@@ -165,7 +165,11 @@ impl Decoder {
             Some(Ok(())) => return Ok(Decoded { used: received.len(), event: None }),
             Some(Err(error)) => return Err(error),
         }
-        self.advance(received).inspect_err(|error| self.ended = Some(Err(*error)))
+        let decoded = self.advance(received);
+        if let Err(error) = &decoded {
+            self.ended = Some(Err(*error));
+        }
+        decoded
     }
 
     #[inline]
@@ -184,15 +188,58 @@ impl Decoder {
         if header.opcode.is_control() {
             return self.control(&header, received, size);
         }
-        self.begin(&header)?;
-        self.piece(received, size)
+        check_length(&header, self.limits.frame)?;
+        let end = size as u64 + header.len;
+        match Kind::from_opcode(header.opcode) {
+            Some(kind) if header.fin && end <= received.len() as u64 => {
+                self.whole(&header, kind, &mut received[size..], size)
+            }
+            kind => {
+                self.begin(&header, kind)?;
+                self.piece(received, size)
+            }
+        }
     }
 
-    /// Takes note of the header of a data frame.
+    /// A message in one frame that is here whole: nothing is to be remembered.
     #[inline]
-    fn begin(&mut self, header: &Header) -> Result<(), MessageError> {
-        check_length(header, self.limits.frame)?;
-        if let Some(kind) = Kind::from_opcode(header.opcode) {
+    fn whole<'b>(
+        &self,
+        header: &Header,
+        kind: Kind,
+        rest: &'b mut [u8],
+        size: usize,
+    ) -> Result<Decoded<'b>, MessageError> {
+        self.check_size(header.len, 1)?;
+        let len = usize::try_from(header.len).unwrap_or(usize::MAX);
+        let payload = &mut rest[..len];
+        if let Some(mask) = header.mask {
+            wscore::cipher(payload, mask, 0);
+        }
+        if kind == Kind::Text && header.rsv.is_empty() {
+            let mut text = Utf8::new();
+            text.push(payload)?;
+            text.finish()?;
+        }
+        let piece = Piece { kind, rsv: header.rsv, first: true, last: true, payload };
+        Ok(Decoded { used: size + len, event: Some(Event::Piece(piece)) })
+    }
+
+    /// RFC 6455 §10.4: the limits hold for the message, whatever its frames are.
+    #[inline]
+    const fn check_size(&self, len: u64, fragments: u32) -> Result<(), MessageError> {
+        if len > self.limits.message {
+            return Err(MessageError::TooLarge { limit: self.limits.message });
+        }
+        if fragments > self.limits.fragments {
+            return Err(MessageError::TooManyFragments { limit: self.limits.fragments });
+        }
+        Ok(())
+    }
+
+    /// Takes note of the header of a data frame; it begins a message if it has a kind.
+    fn begin(&mut self, header: &Header, kind: Option<Kind>) -> Result<(), MessageError> {
+        if let Some(kind) = kind {
             self.kind = kind;
             self.rsv = header.rsv;
             self.begun = false;
@@ -204,13 +251,7 @@ impl Decoder {
         // Both are below 2^63.
         self.declared += header.len;
         self.fragments = self.fragments.saturating_add(1);
-        // RFC 6455 §10.4: the limit holds for the message, whatever its frames are.
-        if self.declared > self.limits.message {
-            return Err(MessageError::TooLarge { limit: self.limits.message });
-        }
-        if self.fragments > self.limits.fragments {
-            return Err(MessageError::TooManyFragments { limit: self.limits.fragments });
-        }
+        self.check_size(self.declared, self.fragments)?;
         self.state = self.state.after(header);
         self.left = header.len;
         self.mask = header.mask.map(Mask::new);
@@ -218,7 +259,6 @@ impl Decoder {
     }
 
     /// The payload of the frame that has come, behind `start`.
-    #[inline]
     fn piece<'b>(
         &mut self,
         received: &'b mut [u8],

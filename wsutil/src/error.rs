@@ -121,6 +121,7 @@ mod driver {
     use std::{error, fmt, io};
 
     use super::{MessageError, SendError};
+    use crate::CloseStatus;
     use wscore::CloseCode;
 
     /// Why a [`Connection`](crate::Connection) failed, or did not send.
@@ -129,6 +130,9 @@ mod driver {
     pub enum Error {
         /// The peer broke a rule; it was told so. The connection has ended.
         Peer(MessageError),
+        /// The peer closed, and was answered; of what reads one message this is the only way to
+        /// say so.
+        Closed(CloseStatus),
         /// The stream ended without a close frame (RFC 6455 §7.1.5). The connection has ended.
         Disconnected {
             /// Whether a frame or message had begun.
@@ -162,6 +166,7 @@ mod driver {
         pub fn close_code(&self) -> Option<CloseCode> {
             match self {
                 Self::Peer(error) => Some(error.close_code()),
+                Self::Closed(status) => Some(status.code),
                 Self::Disconnected { .. } | Self::TimedOut(_) => Some(CloseCode::ABNORMAL),
                 Self::Send(_) => None,
                 Self::Io(error) => (!is_passing(error)).then_some(CloseCode::ABNORMAL),
@@ -172,6 +177,7 @@ mod driver {
         pub(crate) fn again(&self) -> Self {
             match self {
                 Self::Peer(error) => Self::Peer(*error),
+                Self::Closed(status) => Self::Closed(status.clone()),
                 Self::Disconnected { inside_message } => {
                     Self::Disconnected { inside_message: *inside_message }
                 }
@@ -191,6 +197,9 @@ mod driver {
     impl fmt::Display for Error {
         fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             f.write_str(match self {
+                Self::Closed(status) => {
+                    return write!(f, "peer closed: {} {}", status.code, status.reason);
+                }
                 Self::Peer(_) => "peer broke the protocol",
                 Self::Disconnected { inside_message: false } => "peer went without a close frame",
                 Self::Disconnected { inside_message: true } => "peer went inside a message",
@@ -206,7 +215,7 @@ mod driver {
     impl error::Error for Error {
         fn source(&self) -> Option<&(dyn error::Error + 'static)> {
             match self {
-                Self::Disconnected { .. } | Self::TimedOut(_) => None,
+                Self::Closed(_) | Self::Disconnected { .. } | Self::TimedOut(_) => None,
                 Self::Peer(error) => Some(error),
                 Self::Send(error) => Some(error),
                 Self::Io(error) => Some(error),
@@ -217,6 +226,18 @@ mod driver {
     impl From<SendError> for Error {
         fn from(error: SendError) -> Self {
             Self::Send(error)
+        }
+    }
+
+    impl From<Error> for io::Error {
+        fn from(error: Error) -> Self {
+            match error {
+                Error::Io(error) => error,
+                Error::Disconnected { .. } => Self::new(io::ErrorKind::UnexpectedEof, error),
+                Error::TimedOut(_) => Self::new(io::ErrorKind::TimedOut, error),
+                Error::Peer(_) => Self::new(io::ErrorKind::InvalidData, error),
+                error => Self::other(error),
+            }
         }
     }
 

@@ -39,7 +39,7 @@ pub(crate) struct Outbox {
 impl Outbox {
     /// How many bytes wait to be written.
     #[inline]
-    pub(crate) fn pending(&self) -> usize {
+    pub(crate) const fn pending(&self) -> usize {
         self.end - self.start + self.lent_len
     }
 

@@ -319,7 +319,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     fn poll_fill(
         &mut self,
         cx: &mut Context<'_>,
-        step: fn(&mut Endpoint) -> Result<Step, MessageError>,
+        step: impl Fn(&mut Endpoint) -> Result<Step, MessageError>,
     ) -> Poll<Result<bool, Error>> {
         match &self.end {
             None => {}

@@ -1,8 +1,16 @@
 //! What receives, each the same way: bytes in pieces go in, an [`Outcome`] comes out.
 
-use wscore::{Handshake, Role};
+use std::{
+    cell::LazyCell,
+    io::Read,
+    sync::{Arc, Mutex},
+};
+
+use tokio::runtime::Runtime;
+use wscore::{Handshake, OpCode, Role};
 use wsutil::{
-    Connection, Decoder, Endpoint, Error, Event, Kind, MessageError, OwnedMessage, Plain, Step,
+    Connection, Control, Decoder, Endpoint, Error, Event, Kind, MessageError, OwnedMessage, Plain,
+    Reader, Step,
 };
 
 use crate::{
@@ -10,16 +18,30 @@ use crate::{
     rig::{Script, block_on},
 };
 
+/// Whether this driver has limits of its own, so that cases about limits are not for it.
+pub(crate) fn has_own_limits(name: &str, outcome: &Outcome) -> bool {
+    use MessageError::{Protocol, TooLarge, TooManyFragments};
+    use wscore::ProtocolError::FrameTooLarge;
+    name == "helpers"
+        && matches!(
+            outcome.end,
+            End::Failed(TooLarge { .. } | TooManyFragments { .. } | Protocol(FrameTooLarge { .. }))
+        )
+}
+
 /// A driver takes pieces, which are followed by the end of the stream.
 pub(crate) type Driver = fn(Role, &[&[u8]]) -> Outcome;
 
-pub(crate) const DRIVERS: [(&str, Driver); 6] = [
+pub(crate) const DRIVERS: [(&str, Driver); 9] = [
     ("decoder", decoder),
     ("endpoint", endpoint),
     ("endpoint, in pieces", endpoint_pieces),
     ("connection", connection),
     ("connection, in pieces", connection_pieces),
     ("tokio", tokio_connection),
+    ("reader", reader),
+    ("reader, without replies", reader_without_replies),
+    ("helpers", helpers),
 ];
 
 /// Gathers messages from pieces.
@@ -163,6 +185,7 @@ pub(crate) fn script(pieces: &[&[u8]]) -> Script {
 fn end_of(error: Error) -> End {
     match error {
         Error::Peer(error) => End::Failed(error),
+        Error::Closed(status) => End::Closed(status.code),
         Error::Disconnected { inside_message } => End::Gone { inside_message },
         error => panic!("an unexpected end: {error:?}"),
     }
@@ -212,8 +235,19 @@ fn connection_pieces(role: Role, pieces: &[&[u8]]) -> Outcome {
 }
 
 fn tokio_connection(role: Role, pieces: &[&[u8]]) -> Outcome {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-    let _guard = runtime.enter();
+    RUNTIME.with(|runtime| {
+        let _guard = runtime.enter();
+        tokio_connection_in(role, pieces)
+    })
+}
+
+thread_local! {
+    static RUNTIME: LazyCell<Runtime> = LazyCell::new(|| {
+        tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap()
+    });
+}
+
+fn tokio_connection_in(role: Role, pieces: &[&[u8]]) -> Outcome {
     let endpoint = Endpoint::new(role);
     let connection =
         wsutil::tokio::Connection::from_parts(script(pieces), endpoint, Handshake::default());
@@ -237,4 +271,87 @@ fn tokio_connection(role: Role, pieces: &[&[u8]]) -> Outcome {
     });
     let (stream, ..) = connection.into_parts();
     Outcome { messages, end, written: controls_in(&stream.written, role) }
+}
+
+fn read_all<S: Read>(reader: &mut Reader<S>) -> (Vec<OwnedMessage>, End) {
+    let mut messages = vec![];
+    let end = loop {
+        match reader.next_frame() {
+            Ok(Some(header)) => {
+                let kind = Kind::from_opcode(header.opcode).expect("a message begins");
+                // By odd pieces the first time, to the end the second.
+                let mut payload = vec![];
+                let mut read = || -> std::io::Result<()> {
+                    let mut room = [0; 7];
+                    let len = reader.read(&mut room)?;
+                    payload.extend_from_slice(&room[..len]);
+                    reader.read_to_end(&mut payload).map(|_| ())
+                };
+                match read() {
+                    Ok(()) => {
+                        let mut gather = Gather::default();
+                        gather.piece(kind, true, true, &payload);
+                        messages.append(&mut gather.messages);
+                    }
+                    Err(error) => {
+                        let error = error.downcast::<Error>().expect("it is ours");
+                        break end_of(error);
+                    }
+                }
+            }
+            Ok(None) => {
+                assert!(matches!(reader.next_frame(), Ok(None)), "the end is sticky");
+                break End::Closed(reader.close_status().expect("it is closed").code);
+            }
+            Err(error) => {
+                let again = reader.next_frame().expect_err("errors are sticky");
+                assert_eq!(again.to_string(), error.to_string());
+                break end_of(error);
+            }
+        }
+    };
+    (messages, end)
+}
+
+fn reader(role: Role, pieces: &[&[u8]]) -> Outcome {
+    let mut script = script(pieces);
+    let mut reader = Reader::new(&mut script, role).with_limits(LIMITS);
+    let (messages, end) = read_all(&mut reader);
+    Outcome { messages, end, written: controls_in(&script.written, role) }
+}
+
+/// What it would have answered is known from the control frames that it shows.
+fn reader_without_replies(role: Role, pieces: &[&[u8]]) -> Outcome {
+    let seen = Arc::new(Mutex::new(vec![]));
+    let shared = seen.clone();
+    let reader = Reader::without_replies(script(pieces), role).with_limits(LIMITS);
+    let mut reader = reader.on_control(move |control| match control {
+        Control::Ping(payload) => shared.lock().unwrap().push((OpCode::Pong, payload.to_vec())),
+        Control::Pong(_) => {}
+        Control::Close(reason) => {
+            let body = reason.map_or(vec![], |reason| reason.code.0.to_be_bytes().to_vec());
+            shared.lock().unwrap().push((OpCode::Close, body));
+        }
+    });
+    let (messages, end) = read_all(&mut reader);
+    assert_eq!(reader.into_inner().written, b"");
+    let mut written = std::mem::take(&mut *seen.lock().unwrap());
+    if let End::Failed(error) = &end {
+        written.push((OpCode::Close, told(error)));
+    }
+    Outcome { messages, end, written }
+}
+
+fn helpers(role: Role, pieces: &[&[u8]]) -> Outcome {
+    let mut stream = script(pieces);
+    let mut messages = vec![];
+    loop {
+        match wsutil::read_message(&mut stream, role) {
+            Ok(message) => messages.push(message),
+            Err(error) => {
+                let end = end_of(error);
+                return Outcome { messages, end, written: controls_in(&stream.written, role) };
+            }
+        }
+    }
 }

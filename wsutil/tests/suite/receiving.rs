@@ -2,11 +2,14 @@
 
 use crate::{
     cases::{Case, cases},
-    drivers::DRIVERS,
+    drivers::{DRIVERS, has_own_limits},
 };
 
 fn check(case: &Case, how: &str, pieces: &[&[u8]]) {
     for (name, driver) in DRIVERS {
+        if has_own_limits(name, &case.outcome) {
+            continue;
+        }
         let outcome = driver(case.role, pieces);
         assert_eq!(outcome, case.outcome, "{} as {:?} through {name}, {how}", case.id, case.role);
     }

@@ -1,0 +1,240 @@
+//! What one end sends: messages, control frames, the close frame.
+
+use wscore::{CloseBody, CloseCode, CloseReason, OpCode};
+
+use crate::{
+    Encoder, Kind, Message, MessageError, SendError, control::Control, inbox::Inbox, outbox::Outbox,
+};
+
+/// From here on the stream should take some before more is gathered, in bytes.
+const SOFT_LIMIT: usize = 64 * 1024;
+
+/// From here on no message of ours is taken, in bytes.
+const HARD_LIMIT: usize = 1024 * 1024;
+
+/// Received payload of at least this size is sent from where it lies, in bytes.
+const LENT_SIZE: usize = 4 * 1024;
+
+/// Payload of the user's of at least this size is written from where it lies, in bytes.
+const LARGE_SIZE: usize = 16 * 1024;
+
+/// What is on its way out, and what decides it.
+#[derive(Debug)]
+pub(crate) struct Outgoing {
+    pub(crate) encoder: Encoder,
+    pub(crate) outbox: Outbox,
+    pub(crate) control: Control,
+}
+
+impl Outgoing {
+    pub(crate) fn new(encoder: Encoder) -> Self {
+        Self { encoder, outbox: Outbox::default(), control: Control::default() }
+    }
+
+    /// Whether so much waits that it should be written before more is gathered.
+    #[inline]
+    pub(crate) const fn is_to_write(&self) -> bool {
+        self.outbox.pending() >= SOFT_LIMIT || self.control.is_full()
+    }
+
+    #[cold]
+    pub(crate) fn answer_ping(&mut self, payload: &[u8]) {
+        self.control.answer_ping(payload, &self.encoder, &mut self.outbox);
+    }
+
+    pub(crate) fn answer_close(&mut self, reason: Option<CloseReason<'_>>) {
+        self.control.answer_close(reason, &self.encoder, &mut self.outbox);
+    }
+
+    pub(crate) fn fail(&mut self, error: &MessageError) {
+        self.control.fail(error, &self.encoder, &mut self.outbox);
+    }
+
+    pub(crate) fn send_close(&mut self, body: &CloseBody) {
+        self.control.send_close(body, &self.encoder, &mut self.outbox);
+    }
+
+    #[inline]
+    pub(crate) fn written(&mut self) {
+        self.control.written(&self.encoder, &mut self.outbox);
+    }
+}
+
+/// The sending side of an [`Endpoint`]: what it is given waits to be written.
+#[derive(Debug)]
+pub struct Sending<'a> {
+    out: &'a mut Outgoing,
+    /// What the inbox holds: payload that lies in it need not be copied.
+    received: &'a [u8],
+}
+
+impl<'a> Sending<'a> {
+    #[inline]
+    pub(crate) fn new(out: &'a mut Outgoing, received: &'a [u8]) -> Self {
+        Self { out, received }
+    }
+
+    /// Sends a whole message in one frame.
+    ///
+    /// # Errors
+    /// [`SendError::Closed`], [`SendError::MessageOpen`] or [`SendError::Full`].
+    #[inline]
+    pub fn message<'m>(&mut self, message: impl Into<Message<'m>>) -> Result<(), SendError> {
+        let message = message.into();
+        let header = self.header(message.kind(), message.as_bytes().len())?;
+        self.put(&header, message.as_bytes());
+        Ok(())
+    }
+
+    /// Sends a piece of a message, in a frame of its own; the message ends with it if `fin`.
+    /// Behind the first piece the kind does not matter.
+    ///
+    /// # Errors
+    /// [`SendError::Closed`] or [`SendError::Full`].
+    pub fn piece(&mut self, kind: Kind, fin: bool, payload: &[u8]) -> Result<(), SendError> {
+        self.check()?;
+        let header = self.out.encoder.data(kind, fin, payload.len());
+        self.put(&header, payload);
+        Ok(())
+    }
+
+    /// Sends a ping.
+    ///
+    /// # Errors
+    /// [`SendError::Closed`], [`SendError::Full`], or [`SendError::ControlTooLong`] if the payload
+    /// has more than 125 bytes.
+    pub fn ping(&mut self, payload: &[u8]) -> Result<(), SendError> {
+        self.control_frame(OpCode::Ping, payload)
+    }
+
+    /// Sends a pong that nobody asked for, as a sign of life (RFC 6455 §5.5.3).
+    ///
+    /// # Errors
+    /// As [`ping`](Self::ping).
+    pub fn pong(&mut self, payload: &[u8]) -> Result<(), SendError> {
+        self.control_frame(OpCode::Pong, payload)
+    }
+
+    /// Sends a close frame, behind which nothing is sent. Does nothing if one was sent before.
+    ///
+    /// # Errors
+    /// [`SendError::InvalidClose`] if the code must not be sent or the reason is longer than
+    /// 123 bytes.
+    pub fn close(&mut self, code: CloseCode, reason: &str) -> Result<(), SendError> {
+        let body = CloseBody::new(code, reason)?;
+        self.out.send_close(&body);
+        Ok(())
+    }
+
+    /// How many bytes wait to be written.
+    #[must_use]
+    #[inline]
+    pub fn pending(&self) -> usize {
+        self.out.outbox.pending()
+    }
+
+    /// Whether so much waits that it should be written before more is sent.
+    #[must_use]
+    #[inline]
+    pub fn is_to_write(&self) -> bool {
+        self.pending() >= SOFT_LIMIT
+    }
+
+    /// What waits to be written, in order.
+    pub fn pieces(&self) -> impl Iterator<Item = &[u8]> {
+        self.out.outbox.pieces(self.received)
+    }
+
+    /// What waits to be written, if it is in one piece; empty if nothing waits.
+    #[must_use]
+    #[inline]
+    pub fn one_piece(&self) -> Option<&[u8]> {
+        self.out.outbox.one_piece()
+    }
+
+    /// Takes note of bytes that were written.
+    #[inline]
+    pub fn written(&mut self, len: usize) {
+        self.advance(len, 0);
+    }
+
+    #[inline]
+    fn put(&mut self, header: &wscore::Header, payload: &[u8]) {
+        if payload.len() < LENT_SIZE || header.mask.is_some() {
+            return self.out.outbox.put(header, payload);
+        }
+        match Inbox::range_of(self.received, payload) {
+            Some(range) => {
+                self.out.outbox.put_header(header);
+                self.out.outbox.put_lent(range.start, payload.len());
+            }
+            None => self.out.outbox.put(header, payload),
+        }
+    }
+
+    /// Sends a message; one that is large and not to be masked only by its header: what is
+    /// returned is to be written behind everything that waits.
+    #[inline]
+    pub(crate) fn message_or_header<'m>(
+        &mut self,
+        message: Message<'m>,
+    ) -> Result<&'m [u8], SendError> {
+        let payload = message.as_bytes();
+        let header = self.header(message.kind(), payload.len())?;
+        if payload.len() < LARGE_SIZE
+            || header.mask.is_some()
+            || Inbox::range_of(self.received, payload).is_some()
+        {
+            self.put(&header, payload);
+            return Ok(&[]);
+        }
+        self.out.outbox.put_header(&header);
+        Ok(payload)
+    }
+
+    /// Appends bytes that are a frame already, or the rest of one.
+    pub(crate) fn put_bytes(&mut self, bytes: &[u8]) {
+        self.out.outbox.put_bytes(bytes);
+    }
+
+    /// Takes note of written bytes, with `behind` bytes of a frame behind what waited: how many of
+    /// those were written.
+    #[inline]
+    pub(crate) fn advance(&mut self, len: usize, behind: usize) -> usize {
+        let written = self.out.outbox.advance(len);
+        if self.out.outbox.pending() == 0 && written == behind {
+            self.out.written();
+        }
+        written
+    }
+
+    fn control_frame(&mut self, opcode: OpCode, payload: &[u8]) -> Result<(), SendError> {
+        self.check()?;
+        let header = self.out.encoder.control(opcode, payload.len());
+        wscore::check_control(&header).map_err(|_| SendError::ControlTooLong)?;
+        self.out.outbox.put(&header, payload);
+        Ok(())
+    }
+
+    #[inline]
+    fn header(&mut self, kind: Kind, len: usize) -> Result<wscore::Header, SendError> {
+        self.check()?;
+        if self.out.encoder.is_inside_message() {
+            return Err(SendError::MessageOpen);
+        }
+        Ok(self.out.encoder.data(kind, true, len))
+    }
+
+    /// Whether a frame may be sent.
+    #[inline]
+    fn check(&self) -> Result<(), SendError> {
+        // RFC 6455 §5.5.1: nothing is sent behind a close frame.
+        if self.out.control.close_sent {
+            return Err(SendError::Closed);
+        }
+        match self.pending() {
+            0..HARD_LIMIT => Ok(()),
+            pending => Err(SendError::Full { pending }),
+        }
+    }
+}
