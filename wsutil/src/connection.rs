@@ -12,8 +12,8 @@ use wscore::{
 };
 
 use crate::{
-    CloseStatus, Endpoint, Error, Kind, Limits, Message, MessageError, OwnedMessage, Piece,
-    SendError, Sending, Step, Transport, Wait,
+    CloseStatus, Deadlines, Endpoint, Error, Kind, Limits, Message, MessageError, OwnedMessage,
+    Piece, SendError, Sending, Step, Timeout, Transport,
     error::is_passing,
     transport::{close_timeout, linger},
 };
@@ -40,6 +40,8 @@ pub struct Connection<S> {
     endpoint: Endpoint,
     handshake: Handshake,
     close_timeout: Duration,
+    /// What the times of deadlines are since, and the read timeout that the stream has for them.
+    clock: Option<(Instant, Option<Duration>)>,
     /// Set once the connection has ended, and how.
     end: Option<Result<(), Error>>,
 }
@@ -94,7 +96,7 @@ impl<S: Transport> Connection<S> {
     /// One end of a connection whose handshake was done elsewhere.
     pub fn from_parts(stream: S, endpoint: Endpoint, handshake: Handshake) -> Self {
         let close_timeout = close_timeout(endpoint.role());
-        Self { stream, endpoint, handshake, close_timeout, end: None }
+        Self { stream, endpoint, handshake, close_timeout, clock: None, end: None }
     }
 
     fn new(stream: S, role: Role, handshake: Handshake, early_data: &[u8]) -> Self {
@@ -116,6 +118,18 @@ impl<S: Transport> Connection<S> {
     pub const fn with_close_timeout(mut self, timeout: Duration) -> Self {
         self.close_timeout = timeout;
         self
+    }
+
+    /// The same with these deadlines for the peer, which are kept while a call waits for it. The
+    /// connection sets the timeouts of the stream then.
+    ///
+    /// # Errors
+    /// What the stream fails with.
+    pub fn with_deadlines(mut self, deadlines: Deadlines) -> io::Result<Self> {
+        self.endpoint.set_deadlines(deadlines, Duration::ZERO);
+        self.stream.set_write_timeout(deadlines.write)?;
+        self.clock = Some((Instant::now(), None));
+        Ok(self)
     }
 
     /// Waits for the next message: it, and the side that sends, so that it can be answered while
@@ -205,9 +219,11 @@ impl<S: Transport> Connection<S> {
         let deadline = Instant::now() + self.close_timeout;
         loop {
             match deadline.saturating_duration_since(Instant::now()) {
-                Duration::ZERO => return Err(self.fail(Error::TimedOut(Wait::Close))),
+                Duration::ZERO => return Err(self.fail(Error::TimedOut(Timeout::Close))),
                 left => self.stream.set_read_timeout(Some(left))?,
             }
+            // The deadline of closing is the nearest from here on.
+            self.clock = None;
             match self.fill(Endpoint::step_piece) {
                 Ok(true) => {}
                 Ok(false) => return Ok(()),
@@ -245,8 +261,12 @@ impl<S: Transport> Connection<S> {
                 Ok(Step::Message | Step::Piece) => return Ok(true),
                 Ok(Step::Write) => self.write_if_possible()?,
                 Ok(Step::Read) => {
+                    let timed = self.arm()?;
                     self.write_if_possible()?;
-                    self.read()?;
+                    match self.read() {
+                        Err(Error::Io(error)) if timed && is_passing(&error) => {}
+                        read => read?,
+                    }
                 }
                 Ok(Step::Closed) => {
                     self.finish();
@@ -259,6 +279,27 @@ impl<S: Transport> Connection<S> {
                 }
             }
         }
+    }
+
+    /// Does what is due, and sees to it that a read does not wait beyond the next deadline: whether
+    /// it is bounded so.
+    fn arm(&mut self) -> Result<bool, Error> {
+        let Some((origin, armed)) = &mut self.clock else { return Ok(false) };
+        let now = origin.elapsed();
+        let next = match self.endpoint.tick(now) {
+            Ok(next) => next,
+            // What it has done wrong is said by the next step.
+            Err(Timeout::Message) => return Ok(true),
+            Err(timeout) => return Err(self.fail(Error::TimedOut(timeout))),
+        };
+        let Some(left) = next.map(|next| next.saturating_sub(now)) else { return Ok(false) };
+        // A timeout holds for each read anew: one that is a little short does, and spares a call.
+        if armed.is_none_or(|armed| left < armed || armed < left / 2) {
+            let left = left.max(Duration::from_millis(1));
+            self.stream.set_read_timeout(Some(left))?;
+            *armed = Some(left);
+        }
+        Ok(true)
     }
 
     /// Writes what waits; a stream that takes nothing now does not keep us from reading.
@@ -320,6 +361,12 @@ impl<S> Connection<S> {
         self.handshake.protocol()
     }
 
+    /// The time from the last ping of the heartbeat to its pong.
+    #[must_use]
+    pub fn round_trip(&self) -> Option<Duration> {
+        self.endpoint.round_trip()
+    }
+
     /// What the peer's close frame said, once it has come.
     #[must_use]
     pub const fn close_status(&self) -> Option<&CloseStatus> {
@@ -335,6 +382,21 @@ impl<S> Connection<S> {
     /// The stream; see [`get_ref`](Self::get_ref).
     pub const fn get_mut(&mut self) -> &mut S {
         &mut self.stream
+    }
+
+    pub(crate) const fn role(&self) -> Role {
+        self.endpoint.role()
+    }
+
+    pub(crate) const fn close_timeout(&self) -> Duration {
+        self.close_timeout
+    }
+
+    /// The same over another stream.
+    pub(crate) fn map_stream<T>(self, map: impl FnOnce(S) -> T) -> Connection<T> {
+        let Self { stream, endpoint, handshake, close_timeout, clock, end } = self;
+        let stream = map(stream);
+        Connection { stream, endpoint, handshake, close_timeout, clock, end }
     }
 
     /// The stream and the machine over it, which has what was received and not handed out, and

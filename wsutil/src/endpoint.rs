@@ -8,10 +8,14 @@
 //!           pieces, written                          sending
 //! ```
 
+use alloc::boxed::Box;
+use core::time::Duration;
+
 use wscore::{Handshake, Role, Rsv};
 
 use crate::{
-    CloseStatus, Encoder, Kind, Limits, Message, MessageError, Piece, Sending,
+    CloseStatus, Deadlines, Encoder, Kind, Limits, Message, MessageError, Piece, Sending,
+    deadlines::{Passed, Watch},
     decoder::{Decoder, Event},
     inbox::Inbox,
     sending::Outgoing,
@@ -50,6 +54,21 @@ pub struct Endpoint {
     failed: Option<MessageError>,
     /// [`Step::Write`] was answered, and nothing was written since.
     asked: bool,
+    watch: Option<Box<Watch>>,
+}
+
+/// What a peer did not do in time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Timeout {
+    /// Answer a ping.
+    Pong,
+    /// Take some of what waits to be written.
+    Write,
+    /// Answer our close frame.
+    Close,
+    /// Finish a message. It is told so.
+    Message,
 }
 
 /// What the bytes of the message in the [`Inbox`] are.
@@ -101,6 +120,7 @@ impl Endpoint {
             holds: Holds::NOTHING,
             failed: None,
             asked: false,
+            watch: None,
         }
     }
 
@@ -114,6 +134,53 @@ impl Endpoint {
     /// Holds the peer to these limits from the next frame on.
     pub const fn set_limits(&mut self, limits: Limits) {
         self.decoder.set_limits(limits);
+    }
+
+    /// Holds the peer to these deadlines. The time is `now`, since an origin of the driver's choice,
+    /// as in every [`tick`](Self::tick).
+    pub fn set_deadlines(&mut self, deadlines: Deadlines, now: Duration) {
+        self.watch = Some(Box::new(Watch::new(deadlines, now)));
+    }
+
+    /// Does what is due at this time: pings a silent peer. When to be called again at the latest;
+    /// `None` for whenever there is something to read or write.
+    ///
+    /// To be called before the driver waits, and when it has waited.
+    ///
+    /// # Errors
+    /// [`Timeout`], if the peer did not do in time what it had to; [`step`](Self::step) then fails
+    /// too if the peer broke a rule with it.
+    pub fn tick(&mut self, now: Duration) -> Result<Option<Duration>, Timeout> {
+        let inside_message = self.is_inside_message();
+        let pending = self.pending() > 0;
+        let Some(watch) = &mut self.watch else { return Ok(None) };
+        match watch.tick(now, inside_message, pending) {
+            Ok(tick) => {
+                if let Some(payload) = tick.ping {
+                    // A connection that is closing needs no ping.
+                    let _ = self.sending().ping(&payload);
+                }
+                Ok(tick.next)
+            }
+            Err(Passed::Pong) => Err(Timeout::Pong),
+            Err(Passed::Write) => Err(Timeout::Write),
+            Err(Passed::Message) => {
+                self.fail(MessageError::TooSlow);
+                Err(Timeout::Message)
+            }
+        }
+    }
+
+    /// Whether there are deadlines, for which [`tick`](Self::tick) is to be called.
+    #[must_use]
+    pub const fn has_deadlines(&self) -> bool {
+        self.watch.is_some()
+    }
+
+    /// The time from the last ping of the heartbeat to its pong.
+    #[must_use]
+    pub fn round_trip(&self) -> Option<Duration> {
+        self.watch.as_ref()?.round_trip()
     }
 
     /// Its role.
@@ -137,6 +204,9 @@ impl Endpoint {
     /// If there was less room than that.
     pub fn received(&mut self, len: usize) {
         self.inbox.advance(len);
+        if let Some(watch) = &mut self.watch {
+            watch.received();
+        }
     }
 
     /// Takes bytes that were received elsewhere, such as those that came with the handshake.
@@ -222,6 +292,9 @@ impl Endpoint {
     #[inline]
     pub fn written(&mut self, len: usize) {
         self.asked = false;
+        if let Some(watch) = &mut self.watch {
+            watch.wrote();
+        }
         self.sending().written(len);
     }
 
@@ -289,6 +362,9 @@ impl Endpoint {
                 Some(Event::Piece(Piece { kind, last, payload, .. })) => {
                     let len = payload.len();
                     self.inbox.take(used, len);
+                    if let Some(watch) = &mut self.watch {
+                        watch.received_data();
+                    }
                     if let Some(step) = self.hold(kind, last, whole) {
                         return Ok(step);
                     }
@@ -297,7 +373,12 @@ impl Endpoint {
                     self.outgoing.answer_ping(payload);
                     self.inbox.take(used, 0);
                 }
-                Some(Event::Pong(_)) => self.inbox.take(used, 0),
+                Some(Event::Pong(payload)) => {
+                    if let Some(watch) = &mut self.watch {
+                        watch.received_pong(payload);
+                    }
+                    self.inbox.take(used, 0);
+                }
                 Some(Event::Close(reason)) => {
                     self.outgoing.answer_close(reason);
                     self.inbox.take(used, 0);

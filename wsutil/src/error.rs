@@ -111,9 +111,9 @@ impl From<InvalidClose> for SendError {
 }
 
 #[cfg(feature = "std")]
-pub(crate) use driver::is_passing;
+pub use driver::Error;
 #[cfg(feature = "std")]
-pub use driver::{Error, Wait};
+pub(crate) use driver::is_passing;
 
 /// What the drivers fail with.
 #[cfg(feature = "std")]
@@ -121,7 +121,7 @@ mod driver {
     use std::{error, fmt, io};
 
     use super::{MessageError, SendError};
-    use crate::CloseStatus;
+    use crate::{CloseStatus, Timeout};
     use wscore::CloseCode;
 
     /// Why a [`Connection`](crate::Connection) failed, or did not send.
@@ -139,24 +139,16 @@ mod driver {
             inside_message: bool,
         },
         /// The peer did not do in time what it had to. The connection has ended.
-        TimedOut(Wait),
+        TimedOut(Timeout),
+        /// A message is not the JSON that was wanted, or a value cannot be written as JSON. The
+        /// connection is unharmed.
+        #[cfg(feature = "json")]
+        Json(serde_json::Error),
         /// It was not sent, and the connection is unharmed.
         Send(SendError),
         /// The stream failed. The connection has ended, unless the stream only would block, timed
         /// out or was interrupted: then call again.
         Io(io::Error),
-    }
-
-    /// What a peer did not do in time.
-    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-    #[non_exhaustive]
-    pub enum Wait {
-        /// Answer a ping.
-        Pong,
-        /// Take what is written.
-        Write,
-        /// Answer our close frame.
-        Close,
     }
 
     impl Error {
@@ -168,6 +160,8 @@ mod driver {
                 Self::Peer(error) => Some(error.close_code()),
                 Self::Closed(status) => Some(status.code),
                 Self::Disconnected { .. } | Self::TimedOut(_) => Some(CloseCode::ABNORMAL),
+                #[cfg(feature = "json")]
+                Self::Json(_) => None,
                 Self::Send(_) => None,
                 Self::Io(error) => (!is_passing(error)).then_some(CloseCode::ABNORMAL),
             }
@@ -181,7 +175,10 @@ mod driver {
                 Self::Disconnected { inside_message } => {
                     Self::Disconnected { inside_message: *inside_message }
                 }
-                Self::TimedOut(wait) => Self::TimedOut(*wait),
+                Self::TimedOut(timeout) => Self::TimedOut(*timeout),
+                // Never the end of a connection.
+                #[cfg(feature = "json")]
+                Self::Json(_) => Self::Io(io::ErrorKind::InvalidData.into()),
                 Self::Send(error) => Self::Send(*error),
                 Self::Io(error) => Self::Io(error.kind().into()),
             }
@@ -203,9 +200,12 @@ mod driver {
                 Self::Peer(_) => "peer broke the protocol",
                 Self::Disconnected { inside_message: false } => "peer went without a close frame",
                 Self::Disconnected { inside_message: true } => "peer went inside a message",
-                Self::TimedOut(Wait::Pong) => "peer did not answer a ping in time",
-                Self::TimedOut(Wait::Write) => "peer took nothing for too long",
-                Self::TimedOut(Wait::Close) => "peer did not answer the close frame in time",
+                Self::TimedOut(Timeout::Message) => "peer did not finish a message in time",
+                Self::TimedOut(Timeout::Pong) => "peer did not answer a ping in time",
+                Self::TimedOut(Timeout::Write) => "peer took nothing for too long",
+                Self::TimedOut(Timeout::Close) => "peer did not answer the close frame in time",
+                #[cfg(feature = "json")]
+                Self::Json(_) => "not the JSON that was wanted",
                 Self::Send(_) => "not sent",
                 Self::Io(_) => "stream failed",
             })
@@ -217,6 +217,8 @@ mod driver {
             match self {
                 Self::Closed(_) | Self::Disconnected { .. } | Self::TimedOut(_) => None,
                 Self::Peer(error) => Some(error),
+                #[cfg(feature = "json")]
+                Self::Json(error) => Some(error),
                 Self::Send(error) => Some(error),
                 Self::Io(error) => Some(error),
             }

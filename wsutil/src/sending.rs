@@ -3,7 +3,8 @@
 use wscore::{CloseBody, CloseCode, CloseReason, OpCode};
 
 use crate::{
-    Encoder, Kind, Message, MessageError, SendError, control::Control, inbox::Inbox, outbox::Outbox,
+    Encoder, Kind, Message, MessageError, Prepared, SendError, control::Control, inbox::Inbox,
+    outbox::Outbox,
 };
 
 /// From here on the stream should take some before more is gathered, in bytes.
@@ -16,6 +17,7 @@ const HARD_LIMIT: usize = 1024 * 1024;
 const LENT_SIZE: usize = 4 * 1024;
 
 /// Payload of the user's of at least this size is written from where it lies, in bytes.
+#[cfg(feature = "std")]
 const LARGE_SIZE: usize = 16 * 1024;
 
 /// What is on its way out, and what decides it.
@@ -83,6 +85,21 @@ impl<'a> Sending<'a> {
         let message = message.into();
         let header = self.header(message.kind(), message.as_bytes().len())?;
         self.put(&header, message.as_bytes());
+        Ok(())
+    }
+
+    /// Sends a message that was encoded before.
+    ///
+    /// # Errors
+    /// As [`message`](Self::message).
+    pub fn prepared(&mut self, message: &Prepared) -> Result<(), SendError> {
+        if self.out.encoder.masks() {
+            let header = self.header(message.kind(), message.payload().len())?;
+            self.out.outbox.put(&header, message.payload());
+        } else {
+            self.header(message.kind(), 0)?;
+            self.put_bytes(message.frame());
+        }
         Ok(())
     }
 
@@ -174,6 +191,7 @@ impl<'a> Sending<'a> {
 
     /// Sends a message; one that is large and not to be masked only by its header: what is
     /// returned is to be written behind everything that waits.
+    #[cfg(feature = "std")]
     #[inline]
     pub(crate) fn message_or_header<'m>(
         &mut self,

@@ -12,35 +12,36 @@ use wscore::{DeadlineStream, Role, Timeouts};
 ///
 /// TCP and Unix sockets are such streams; [`Plain`] makes one of any other.
 pub trait Transport: Read + Write + Timeouts {
-    /// Tells the peer that nothing more is written, while reading goes on.
+    /// Ends one direction, or both: tells the peer that nothing more is written, and wakes whoever
+    /// waits for a read that is ended.
     ///
     /// # Errors
     /// What the stream fails with.
-    fn shutdown_write(&self) -> io::Result<()>;
+    fn shutdown(&self, how: Shutdown) -> io::Result<()>;
 }
 
 impl Transport for TcpStream {
-    fn shutdown_write(&self) -> io::Result<()> {
-        self.shutdown(Shutdown::Write)
+    fn shutdown(&self, how: Shutdown) -> io::Result<()> {
+        Self::shutdown(self, how)
     }
 }
 
 #[cfg(unix)]
 impl Transport for std::os::unix::net::UnixStream {
-    fn shutdown_write(&self) -> io::Result<()> {
-        self.shutdown(Shutdown::Write)
+    fn shutdown(&self, how: Shutdown) -> io::Result<()> {
+        Self::shutdown(self, how)
     }
 }
 
 impl<T: Transport + ?Sized> Transport for &mut T {
-    fn shutdown_write(&self) -> io::Result<()> {
-        (**self).shutdown_write()
+    fn shutdown(&self, how: Shutdown) -> io::Result<()> {
+        (**self).shutdown(how)
     }
 }
 
 impl<T: Transport + ?Sized> Transport for Box<T> {
-    fn shutdown_write(&self) -> io::Result<()> {
-        (**self).shutdown_write()
+    fn shutdown(&self, how: Shutdown) -> io::Result<()> {
+        (**self).shutdown(how)
     }
 }
 
@@ -78,7 +79,7 @@ impl<S> Timeouts for Plain<S> {
 }
 
 impl<S: Read + Write> Transport for Plain<S> {
-    fn shutdown_write(&self) -> io::Result<()> {
+    fn shutdown(&self, _: Shutdown) -> io::Result<()> {
         Ok(())
     }
 }
@@ -106,7 +107,7 @@ pub(crate) const LINGER_BYTES: usize = 64 * 1024;
 /// Says that nothing more is written, and reads what the peer still sends, for a while: a stream
 /// that is closed with unread bytes is reset, and the reset can overtake a close frame.
 pub(crate) fn linger<S: Transport>(stream: &mut S, role: Role) {
-    if stream.shutdown_write().is_err() {
+    if stream.shutdown(Shutdown::Write).is_err() {
         return;
     }
     let mut discarded = [0; 4096];

@@ -11,7 +11,7 @@ use std::{
 use ::tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
-    time::{Instant, Sleep, sleep, timeout, timeout_at},
+    time::{Instant, Sleep, sleep, timeout},
 };
 use wscore::{
     CloseCode, DialError, Dialer, Handshake, Replay, Role, UpgradeError, Upgraded, Upgrader,
@@ -19,8 +19,8 @@ use wscore::{
 
 use super::io::{poll_flush, poll_write};
 use crate::{
-    CloseStatus, Endpoint, Error, Kind, Limits, Message, MessageError, OwnedMessage, Piece,
-    SendError, Sending, Step, Wait,
+    CloseStatus, Deadlines, Endpoint, Error, Kind, Limits, Message, MessageError, OwnedMessage,
+    Piece, SendError, Sending, Step, Timeout,
     transport::{LINGER_BYTES, close_timeout, linger_time},
 };
 
@@ -48,10 +48,20 @@ pub struct Connection<S> {
     close_timeout: Duration,
     /// The stream may hold back what was written to it.
     held: bool,
+    clock: Option<Clock>,
+    /// The end of the time that the peer has to answer our close frame.
+    closing: Option<Pin<Box<Sleep>>>,
     /// Set once no more messages come.
     ending: Option<Box<Ending>>,
     /// Set once the connection has ended, and how.
     end: Option<Result<(), Error>>,
+}
+
+/// What the times of deadlines are since, and what wakes us for the next.
+#[derive(Debug)]
+struct Clock {
+    origin: Instant,
+    alarm: Pin<Box<Sleep>>,
 }
 
 /// The last bytes on their way.
@@ -127,7 +137,17 @@ impl<S> Connection<S> {
     /// One end of a connection whose handshake was done elsewhere.
     pub fn from_parts(stream: S, endpoint: Endpoint, handshake: Handshake) -> Self {
         let close_timeout = close_timeout(endpoint.role());
-        Self { stream, endpoint, handshake, close_timeout, held: false, ending: None, end: None }
+        Self {
+            stream,
+            endpoint,
+            handshake,
+            close_timeout,
+            held: false,
+            clock: None,
+            closing: None,
+            ending: None,
+            end: None,
+        }
     }
 
     fn new(stream: S, role: Role, handshake: Handshake, early_data: &[u8]) -> Self {
@@ -149,6 +169,21 @@ impl<S> Connection<S> {
     pub const fn with_close_timeout(mut self, timeout: Duration) -> Self {
         self.close_timeout = timeout;
         self
+    }
+
+    /// The same with these deadlines for the peer, which are kept while a future waits for it.
+    #[must_use]
+    pub fn with_deadlines(mut self, deadlines: Deadlines) -> Self {
+        self.endpoint.set_deadlines(deadlines, Duration::ZERO);
+        let origin = Instant::now();
+        self.clock = Some(Clock { origin, alarm: Box::pin(sleep(Duration::ZERO)) });
+        self
+    }
+
+    /// The time from the last ping of the heartbeat to its pong.
+    #[must_use]
+    pub fn round_trip(&self) -> Option<Duration> {
+        self.endpoint.round_trip()
     }
 
     /// What was agreed on.
@@ -177,6 +212,22 @@ impl<S> Connection<S> {
     /// The stream; see [`get_ref`](Self::get_ref).
     pub const fn get_mut(&mut self) -> &mut S {
         &mut self.stream
+    }
+
+    pub(crate) const fn role(&self) -> Role {
+        self.endpoint.role()
+    }
+
+    pub(crate) const fn close_timeout(&self) -> Duration {
+        self.close_timeout
+    }
+
+    /// The same over another stream.
+    pub(crate) fn map_stream<T>(self, map: impl FnOnce(S) -> T) -> Connection<T> {
+        let Self { stream, endpoint, handshake, close_timeout, held, clock, closing, ending, end } =
+            self;
+        let stream = map(stream);
+        Connection { stream, endpoint, handshake, close_timeout, held, clock, closing, ending, end }
     }
 
     /// The stream and the machine over it, which has what was received and not handed out, and
@@ -295,17 +346,69 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// [`receive`](Self::receive).
     ///
     /// # Cancel safety
-    /// The close frame is sent once, whole; call again to wait on, with a new timeout.
+    /// The close frame is sent once, whole; call again to wait on.
     pub async fn close(&mut self, code: CloseCode, reason: &str) -> Result<(), Error> {
-        self.endpoint.sending().close(code, reason)?;
-        let deadline = Instant::now() + self.close_timeout;
-        let closed = async {
-            while poll_fn(|cx| self.poll_fill(cx, Endpoint::step_piece)).await? {}
-            Ok(())
-        };
-        match timeout_at(deadline, closed).await {
-            Ok(result) => result,
-            Err(_) => Err(self.fail(Error::TimedOut(Wait::Close))),
+        poll_fn(|cx| self.poll_close_with(code, reason, cx)).await
+    }
+
+    /// Whether the connection has ended.
+    #[cfg(feature = "futures")]
+    pub(super) const fn has_ended(&self) -> bool {
+        self.end.is_some()
+    }
+
+    /// The message that was filled in.
+    #[cfg(feature = "futures")]
+    pub(super) fn lent_message(&mut self) -> Message<'_> {
+        self.endpoint.message().0
+    }
+
+    #[cfg(feature = "futures")]
+    pub(super) fn gather(&mut self, message: &OwnedMessage) -> Result<(), Error> {
+        let reply = self.reply();
+        reply.check()?;
+        Ok(self.endpoint.sending().message(message)?)
+    }
+
+    /// Whether there is room for a message.
+    #[cfg(feature = "futures")]
+    pub(super) fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        if self.endpoint.sending().is_to_write() {
+            self.poll_flush_all(cx)
+        } else {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    #[cfg(feature = "futures")]
+    pub(super) fn poll_flush_all(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        self.reply().poll_flush(cx)
+    }
+
+    /// The closing handshake, begun by us.
+    pub(super) fn poll_close_with(
+        &mut self,
+        code: CloseCode,
+        reason: &str,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), Error>> {
+        if self.closing.is_none() {
+            self.endpoint.sending().close(code, reason)?;
+            self.closing = Some(Box::pin(sleep(self.close_timeout)));
+        }
+        loop {
+            match self.poll_fill(cx, Endpoint::step_piece) {
+                Poll::Ready(Ok(true)) => {}
+                Poll::Ready(result) => return Poll::Ready(result.map(|_| ())),
+                Poll::Pending => break,
+            }
+        }
+        let late =
+            self.closing.as_mut().is_some_and(|closing| closing.as_mut().poll(cx).is_ready());
+        if late {
+            Poll::Ready(Err(self.fail(Error::TimedOut(Timeout::Close))))
+        } else {
+            Poll::Pending
         }
     }
 
@@ -316,7 +419,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     /// Works until the endpoint has something to hand out: whether it has.
-    fn poll_fill(
+    pub(super) fn poll_fill(
         &mut self,
         cx: &mut Context<'_>,
         step: impl Fn(&mut Endpoint) -> Result<Step, MessageError>,
@@ -334,11 +437,35 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 Ok(Step::Message | Step::Piece) => return Poll::Ready(Ok(true)),
                 Ok(Step::Write) => self.write_if_possible(cx)?,
                 Ok(Step::Read) => {
-                    self.write_if_possible(cx)?;
-                    ready!(self.poll_read(cx))?;
+                    if !self.is_due(cx)? {
+                        self.write_if_possible(cx)?;
+                        ready!(self.poll_read(cx))?;
+                    }
                 }
                 Ok(Step::Closed) => self.begin_end(Ok(())),
                 Err(error) => self.begin_end(Err(Error::Peer(error))),
+            }
+        }
+    }
+
+    /// Does what is due: whether the endpoint has to be asked again for it. Else the task is woken
+    /// for the next deadline.
+    fn is_due(&mut self, cx: &mut Context<'_>) -> Result<bool, Error> {
+        let Some(Clock { origin, alarm }) = &mut self.clock else { return Ok(false) };
+        loop {
+            let next = match self.endpoint.tick(origin.elapsed()) {
+                Ok(next) => next,
+                // What it has done wrong is said by the next step.
+                Err(Timeout::Message) => return Ok(true),
+                Err(timeout) => return Err(self.fail(Error::TimedOut(timeout))),
+            };
+            let Some(next) = next.map(|next| *origin + next) else { return Ok(false) };
+            // An alarm that rings too early does, and spares a change of the timer.
+            if alarm.is_elapsed() || alarm.deadline() > next {
+                alarm.as_mut().reset(next);
+            }
+            if alarm.as_mut().poll(cx).is_pending() {
+                return Ok(false);
             }
         }
     }

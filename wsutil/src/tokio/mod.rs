@@ -4,5 +4,11 @@
 
 mod connection;
 mod io;
+#[cfg(feature = "json")]
+mod json;
+mod split;
+#[cfg(feature = "futures")]
+mod stream;
 
 pub use connection::{Connection, Reply, accept, connect};
+pub use split::{Flusher, Receiver, Sender};

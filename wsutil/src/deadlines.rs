@@ -1,0 +1,293 @@
+//! How long a peer may keep us waiting: pings into silence, and ends for what it draws out.
+
+use core::time::Duration;
+
+/// What a connection waits for, and how long; all off by default.
+///
+/// ```
+/// use std::time::Duration;
+/// use wsutil::Deadlines;
+/// // A ping after 25 s of silence, and 20 s for the pong.
+/// let deadlines = Deadlines::heartbeat(Duration::from_secs(25), Duration::from_secs(20));
+/// assert_eq!(deadlines.message, None);
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Deadlines {
+    /// The silence of the peer after which it is pinged.
+    pub ping_after: Option<Duration>,
+    /// How long it then has for the pong, or for data, which is a sign of life too.
+    pub pong: Option<Duration>,
+    /// From the first byte of a message to its last; answered with close code 1008.
+    pub message: Option<Duration>,
+    /// How long the peer may take nothing of what waits to be written.
+    pub write: Option<Duration>,
+}
+
+impl Deadlines {
+    /// Pings after this much silence, and this long for the pong.
+    #[must_use]
+    pub const fn heartbeat(ping_after: Duration, pong: Duration) -> Self {
+        Self { ping_after: Some(ping_after), pong: Some(pong), message: None, write: None }
+    }
+
+    /// The same with this long from the first byte of a message to its last.
+    #[must_use]
+    pub const fn message(self, deadline: Duration) -> Self {
+        Self { message: Some(deadline), ..self }
+    }
+
+    /// The same with this long for the peer to take some of what waits to be written.
+    #[must_use]
+    pub const fn write(self, deadline: Duration) -> Self {
+        Self { write: Some(deadline), ..self }
+    }
+}
+
+/// A deadline that passed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Passed {
+    Pong,
+    Message,
+    Write,
+}
+
+/// What is to be done at some time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Tick {
+    /// A ping with this payload is to be sent.
+    pub(crate) ping: Option<[u8; 8]>,
+    /// When to ask again at the latest.
+    pub(crate) next: Option<Duration>,
+}
+
+/// The deadlines of one connection and what they are measured from. All times are since an origin
+/// of the driver's choice, and never go back.
+#[derive(Debug)]
+pub(crate) struct Watch {
+    deadlines: Deadlines,
+    now: Duration,
+    /// When the peer was last heard of.
+    heard: Duration,
+    /// A ping that has no pong yet.
+    ping: Option<Ping>,
+    /// How many pings were sent.
+    pings: u64,
+    round_trip: Option<Duration>,
+    message_since: Option<Duration>,
+    write_since: Option<Duration>,
+    since_tick: SinceTick,
+}
+
+/// What happened since the last tick.
+#[derive(Clone, Copy, Debug, Default)]
+struct SinceTick {
+    received: bool,
+    data: bool,
+    pong: bool,
+    wrote: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Ping {
+    sent: Duration,
+    /// The peer has sent data since, or the ping was sent, at this time.
+    alive: Duration,
+}
+
+impl Watch {
+    pub(crate) const fn new(deadlines: Deadlines, now: Duration) -> Self {
+        Self {
+            deadlines,
+            now,
+            heard: now,
+            ping: None,
+            pings: 0,
+            round_trip: None,
+            message_since: None,
+            write_since: None,
+            since_tick: SinceTick { received: false, data: false, pong: false, wrote: false },
+        }
+    }
+
+    /// The time from the last ping that was answered to its pong.
+    pub(crate) const fn round_trip(&self) -> Option<Duration> {
+        self.round_trip
+    }
+
+    /// Bytes came, whatever they are.
+    pub(crate) const fn received(&mut self) {
+        self.since_tick.received = true;
+    }
+
+    /// Payload of a message came.
+    pub(crate) const fn received_data(&mut self) {
+        self.since_tick.data = true;
+    }
+
+    /// A pong came: only the payload of the last ping answers it.
+    pub(crate) fn received_pong(&mut self, payload: &[u8]) {
+        self.since_tick.pong |= payload == self.pings.to_be_bytes();
+    }
+
+    /// The stream took some of what waits.
+    pub(crate) const fn wrote(&mut self) {
+        self.since_tick.wrote = true;
+    }
+
+    /// What happened since the last tick happened now: a driver may have waited in between.
+    fn settle(&mut self) {
+        let SinceTick { received, data, pong, wrote } = core::mem::take(&mut self.since_tick);
+        if received {
+            self.heard = self.now;
+        }
+        if wrote {
+            self.write_since = None;
+        }
+        match &mut self.ping {
+            Some(ping) if pong => {
+                self.round_trip = Some(self.now.saturating_sub(ping.sent));
+                self.ping = None;
+            }
+            Some(ping) if data => ping.alive = self.now,
+            _ => {}
+        }
+    }
+
+    /// The time is `now`: what is to be done, or which deadline has passed.
+    pub(crate) fn tick(
+        &mut self,
+        now: Duration,
+        inside_message: bool,
+        pending: bool,
+    ) -> Result<Tick, Passed> {
+        self.now = self.now.max(now);
+        let now = self.now;
+        self.settle();
+        self.message_since = inside_message.then(|| self.message_since.unwrap_or(now));
+        self.write_since = pending.then(|| self.write_since.unwrap_or(now));
+        let mut next = None;
+        let mut due = |since: Option<Duration>, within: Option<Duration>| {
+            let at = since?.saturating_add(within?);
+            if at <= now {
+                return Some(());
+            }
+            next = Some(next.map_or(at, |next: Duration| next.min(at)));
+            None
+        };
+        if due(self.ping.map(|ping| ping.alive), self.deadlines.pong).is_some() {
+            return Err(Passed::Pong);
+        }
+        if due(self.message_since, self.deadlines.message).is_some() {
+            return Err(Passed::Message);
+        }
+        if due(self.write_since, self.deadlines.write).is_some() {
+            return Err(Passed::Write);
+        }
+        let silent = self.ping.is_none().then_some(self.heard);
+        if due(silent, self.deadlines.ping_after).is_none() {
+            return Ok(Tick { ping: None, next });
+        }
+        self.pings += 1;
+        self.ping = Some(Ping { sent: now, alive: now });
+        due(Some(now), self.deadlines.pong);
+        Ok(Tick { ping: Some(self.pings.to_be_bytes()), next })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn secs(secs: u64) -> Duration {
+        Duration::from_secs(secs)
+    }
+
+    fn watch() -> Watch {
+        let deadlines = Deadlines::heartbeat(secs(25), secs(20)).message(secs(60)).write(secs(10));
+        Watch::new(deadlines, secs(0))
+    }
+
+    fn quiet(watch: &mut Watch, at: u64) -> Result<Tick, Passed> {
+        watch.tick(secs(at), false, false)
+    }
+
+    #[test]
+    fn silence_is_answered_with_a_ping_and_then_with_the_end() {
+        let mut watch = watch();
+        assert_eq!(quiet(&mut watch, 24), Ok(Tick { ping: None, next: Some(secs(25)) }));
+        let ping = Some(1u64.to_be_bytes());
+        assert_eq!(quiet(&mut watch, 26), Ok(Tick { ping, next: Some(secs(46)) }));
+        assert_eq!(quiet(&mut watch, 45), Ok(Tick { ping: None, next: Some(secs(46)) }));
+        assert_eq!(quiet(&mut watch, 46), Err(Passed::Pong));
+    }
+
+    #[test]
+    fn bytes_put_the_ping_off() {
+        let mut watch = watch();
+        watch.received();
+        assert_eq!(quiet(&mut watch, 20), Ok(Tick { ping: None, next: Some(secs(45)) }));
+        assert_eq!(quiet(&mut watch, 44), Ok(Tick { ping: None, next: Some(secs(45)) }));
+    }
+
+    #[test]
+    fn fr13_no_other_pong_clears_the_deadline() {
+        let mut watch = watch();
+        quiet(&mut watch, 25).unwrap();
+        watch.received();
+        watch.received_pong(b"");
+        watch.received_pong(b"another");
+        assert_eq!(quiet(&mut watch, 45), Err(Passed::Pong));
+        assert_eq!(watch.round_trip(), None);
+    }
+
+    #[test]
+    fn fr13_the_pong_to_the_ping_clears_the_deadline() {
+        let mut watch = watch();
+        let ping = quiet(&mut watch, 25).unwrap().ping.unwrap();
+        watch.received();
+        watch.received_pong(&ping);
+        watch.received_pong(&ping);
+        assert_eq!(quiet(&mut watch, 31), Ok(Tick { ping: None, next: Some(secs(56)) }));
+        assert_eq!(watch.round_trip(), Some(secs(6)));
+    }
+
+    #[test]
+    fn data_is_a_sign_of_life_while_a_pong_is_due() {
+        let mut watch = watch();
+        quiet(&mut watch, 25).unwrap();
+        watch.received_data();
+        assert_eq!(quiet(&mut watch, 44).map(|tick| tick.ping), Ok(None));
+        assert_eq!(quiet(&mut watch, 63).map(|tick| tick.ping), Ok(None));
+        assert_eq!(quiet(&mut watch, 64), Err(Passed::Pong));
+    }
+
+    #[test]
+    fn fr34_a_message_has_its_time_however_it_drips() {
+        let mut watch = watch();
+        for at in 1..61 {
+            watch.received();
+            watch.received_data();
+            watch.tick(secs(at), true, false).unwrap();
+        }
+        assert_eq!(watch.tick(secs(61), true, false), Err(Passed::Message));
+    }
+
+    #[test]
+    fn tr9_what_waits_must_go_on() {
+        let mut watch = watch();
+        watch.tick(secs(1), false, true).unwrap();
+        watch.tick(secs(10), false, true).unwrap();
+        watch.wrote();
+        watch.tick(secs(12), false, true).unwrap();
+        assert_eq!(watch.tick(secs(22), false, true), Err(Passed::Write));
+    }
+
+    #[test]
+    fn tr15_time_never_goes_back() {
+        let mut watch = watch();
+        quiet(&mut watch, 26).unwrap();
+        assert!(quiet(&mut watch, 0).is_ok());
+        assert_eq!(quiet(&mut watch, 46), Err(Passed::Pong));
+    }
+}

@@ -1,0 +1,211 @@
+//! What several senders have queued for one stream: bounded, in order, control frames first.
+
+use std::{collections::VecDeque, time::Duration, vec::Vec};
+
+use wscore::{CloseBody, CloseCode, Frame, Header, OpCode, Role, random_mask};
+
+use crate::{Message, SendError};
+
+/// Frames are gathered to writes of about this size, in bytes.
+const CHUNK: usize = 64 * 1024;
+
+/// From here on no message is taken, in bytes.
+const LIMIT: usize = 1024 * 1024;
+
+/// From here on replies wait where they are made, in bytes.
+const CONTROL_LIMIT: usize = 8 * 1024;
+
+#[derive(Debug)]
+pub(crate) struct Queue {
+    role: Role,
+    limit: usize,
+    control: Vec<u8>,
+    data: VecDeque<Vec<u8>>,
+    /// A chunk that was written, for the next one.
+    spare: Vec<u8>,
+    /// Bytes in `data`, and those of it that are being written.
+    pending: usize,
+    /// A close frame is queued or written: nothing is queued behind it.
+    is_closing: bool,
+    /// The closing handshake is done, or the stream has failed: what is queued is the last.
+    is_finished: bool,
+    /// Nothing is written any more.
+    has_failed: bool,
+    /// Senders and receivers that are left.
+    handles: usize,
+    pub(crate) close_timeout: Duration,
+}
+
+/// What the side that writes does next.
+#[derive(Debug)]
+pub(crate) enum Next {
+    /// Write this, then give it back.
+    Write(Vec<u8>),
+    /// Wait for something to be queued.
+    Wait,
+    /// The close frame is written: wait for the peer's, at most this long.
+    WaitForClose(Duration),
+    /// All is written: shut the stream down.
+    End,
+}
+
+impl Queue {
+    pub(crate) const fn new(role: Role, close_timeout: Duration) -> Self {
+        Self {
+            role,
+            limit: LIMIT,
+            control: Vec::new(),
+            data: VecDeque::new(),
+            spare: Vec::new(),
+            pending: 0,
+            is_closing: false,
+            is_finished: false,
+            has_failed: false,
+            handles: 0,
+            close_timeout,
+        }
+    }
+
+    pub(crate) const fn set_limit(&mut self, limit: usize) {
+        self.limit = limit;
+    }
+
+    pub(crate) const fn pending(&self) -> usize {
+        self.pending
+    }
+
+    #[cfg(feature = "tokio")]
+    pub(crate) const fn has_failed(&self) -> bool {
+        self.has_failed
+    }
+
+    pub(crate) const fn is_closed(&self) -> bool {
+        self.is_closing || self.has_failed || self.is_finished
+    }
+
+    pub(crate) const fn add_handle(&mut self) {
+        self.handles += 1;
+    }
+
+    pub(crate) const fn drop_handle(&mut self) {
+        self.handles -= 1;
+    }
+
+    /// Queues a message.
+    pub(crate) fn push(&mut self, message: Message<'_>) -> Result<(), SendError> {
+        let opcode = message.kind().opcode();
+        self.check()?;
+        self.put(&Frame::new(opcode, true, message.as_bytes()));
+        Ok(())
+    }
+
+    pub(crate) fn push_ping(&mut self, payload: &[u8]) -> Result<(), SendError> {
+        self.check()?;
+        self.put(&Frame::ping(payload).map_err(|_| SendError::ControlTooLong)?);
+        Ok(())
+    }
+
+    /// Queues a close frame behind everything. Does nothing if there is one.
+    pub(crate) fn push_close(&mut self, code: CloseCode, reason: &str) -> Result<(), SendError> {
+        let body = CloseBody::new(code, reason)?;
+        if !self.is_closed() {
+            self.put(&Frame::close(body));
+            self.is_closing = true;
+        }
+        Ok(())
+    }
+
+    /// Queues what the receiving end replies, before all messages: whether there is room.
+    pub(crate) fn push_replies(&mut self, mut frames: &[u8]) -> bool {
+        if self.control.len() >= CONTROL_LIMIT {
+            return false;
+        }
+        while let Ok(Some((header, size))) = Header::parse(frames) {
+            let end = size + usize::try_from(header.len).unwrap_or_default();
+            let Some((frame, rest)) = frames.split_at_checked(end) else { break };
+            frames = rest;
+            if header.opcode == OpCode::Close {
+                // RFC 6455 §5.5.1: one close frame is sent.
+                if std::mem::replace(&mut self.is_closing, true) {
+                    continue;
+                }
+                // The peer has closed or is failed, and takes no message any more.
+                self.data.clear();
+            }
+            self.control.extend_from_slice(frame);
+        }
+        true
+    }
+
+    /// What is queued is the last.
+    pub(crate) const fn finish(&mut self) {
+        self.is_closing = true;
+        self.is_finished = true;
+    }
+
+    /// The stream failed: what is queued is lost.
+    pub(crate) fn fail(&mut self) {
+        self.has_failed = true;
+        self.data.clear();
+        self.control.clear();
+    }
+
+    /// What to write next.
+    pub(crate) fn next(&mut self) -> Next {
+        if self.has_failed {
+            return Next::End;
+        }
+        if !self.control.is_empty() {
+            return Next::Write(std::mem::replace(
+                &mut self.control,
+                std::mem::take(&mut self.spare),
+            ));
+        }
+        if let Some(chunk) = self.data.pop_front() {
+            return Next::Write(chunk);
+        }
+        self.pending = 0;
+        if self.is_finished || self.handles == 0 {
+            Next::End
+        } else if self.is_closing {
+            Next::WaitForClose(self.close_timeout)
+        } else {
+            Next::Wait
+        }
+    }
+
+    /// A chunk was written.
+    pub(crate) fn written(&mut self, mut chunk: Vec<u8>) {
+        self.pending = self.data.iter().map(Vec::len).sum();
+        // A large message does not hold its memory for the rest of the connection.
+        if chunk.capacity() <= 2 * CHUNK {
+            chunk.clear();
+            self.spare = chunk;
+        }
+    }
+
+    const fn check(&self) -> Result<(), SendError> {
+        if self.is_closed() {
+            return Err(SendError::Closed);
+        }
+        if self.pending >= self.limit {
+            return Err(SendError::Full { pending: self.pending });
+        }
+        Ok(())
+    }
+
+    /// Appends a frame that keeps the rules.
+    fn put<P: AsRef<[u8]>>(&mut self, frame: &Frame<P>) {
+        if self.data.back().is_none_or(|chunk| chunk.len() >= CHUNK) {
+            self.data.push_back(std::mem::take(&mut self.spare));
+        }
+        let Some(chunk) = self.data.back_mut() else { return };
+        let before = chunk.len();
+        // Only control frames can be refused, and these were made by the rules.
+        let _ = match self.role {
+            Role::Server => frame.encode(chunk),
+            Role::Client => frame.encode_masked(random_mask(), chunk),
+        };
+        self.pending += chunk.len() - before;
+    }
+}

@@ -1,0 +1,333 @@
+//! A blocking connection in halves: one thread receives, any number send, one writes.
+
+use std::{
+    io::{self, Read, Write},
+    net::Shutdown,
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use wscore::{CloseCode, Timeouts};
+
+use crate::{
+    CloseStatus, Connection, Error, Message, OwnedMessage, Piece, SendError, Transport,
+    queue::{Next, Queue},
+};
+
+impl<S: Transport> Connection<S> {
+    /// Takes the connection apart: the half that receives, a sender to be cloned for any number of
+    /// threads, and the half that writes what they send, for a thread of its own.
+    ///
+    /// `clone` makes a second handle of the stream, such as `TcpStream::try_clone`.
+    ///
+    /// ```no_run
+    /// use std::{net::TcpStream, thread};
+    ///
+    /// let connection = wsutil::connect("ws://127.0.0.1:9001/")?;
+    /// let (mut receiver, sender, flusher) = connection.split(TcpStream::try_clone)?;
+    /// thread::spawn(move || flusher.run());
+    /// let another = sender.clone();
+    /// thread::spawn(move || another.send("hello"));
+    /// while let Some(message) = receiver.receive()? {
+    ///     println!("{message:?}");
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// What `clone` fails with, and what writing fails with that waited.
+    pub fn split(
+        mut self,
+        clone: impl FnOnce(&S) -> io::Result<S>,
+    ) -> Result<(Receiver<S>, Sender, Flusher<S>), Error> {
+        self.flush()?;
+        let stream = clone(self.get_ref())?;
+        let queue = Queue::new(self.role(), self.close_timeout());
+        let shared = Arc::new(Shared {
+            queue: Mutex::new(queue),
+            work: Condvar::new(),
+            room: Condvar::new(),
+        });
+        let half = |stream| Half { stream, sender: Sender::new(&shared) };
+        let receiver = Receiver { connection: self.map_stream(half) };
+        let sender = Sender::new(&shared);
+        Ok((receiver, sender, Flusher { stream, shared }))
+    }
+}
+
+#[derive(Debug)]
+struct Shared {
+    queue: Mutex<Queue>,
+    /// Something is queued, or nothing will be.
+    work: Condvar,
+    /// Something is written.
+    room: Condvar,
+}
+
+impl Shared {
+    /// A thread that panicked left the queue whole: each change of it is one call.
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Sends messages from any thread; cheap to clone. What it is given leaves in the order in which
+/// it was given; pongs and close frames pass it.
+#[derive(Debug)]
+pub struct Sender {
+    shared: Arc<Shared>,
+}
+
+impl Sender {
+    fn new(shared: &Arc<Shared>) -> Self {
+        shared.lock().add_handle();
+        Self { shared: shared.clone() }
+    }
+
+    /// Queues a message; waits while 1 MiB is queued already.
+    ///
+    /// # Errors
+    /// [`SendError::Closed`].
+    pub fn send<'m>(&self, message: impl Into<Message<'m>>) -> Result<(), SendError> {
+        let message = message.into();
+        let mut queue = self.shared.lock();
+        loop {
+            match queue.push(message) {
+                Err(SendError::Full { .. }) => {
+                    let waited = self.shared.room.wait(queue);
+                    queue = waited.unwrap_or_else(PoisonError::into_inner);
+                }
+                result => {
+                    drop(queue);
+                    self.shared.work.notify_one();
+                    return result;
+                }
+            }
+        }
+    }
+
+    /// Queues a message, if there is room.
+    ///
+    /// # Errors
+    /// [`SendError::Closed`] or [`SendError::Full`].
+    pub fn try_send<'m>(&self, message: impl Into<Message<'m>>) -> Result<(), SendError> {
+        self.with_queue(|queue| queue.push(message.into()))
+    }
+
+    /// Queues a ping.
+    ///
+    /// # Errors
+    /// [`SendError::Closed`], [`SendError::Full`], or [`SendError::ControlTooLong`] if the payload
+    /// has more than 125 bytes.
+    pub fn ping(&self, payload: &[u8]) -> Result<(), SendError> {
+        self.with_queue(|queue| queue.push_ping(payload))
+    }
+
+    /// Queues a close frame behind all that is queued, and takes no more. The receiving half
+    /// yields what still comes, and ends when the peer has answered.
+    ///
+    /// # Errors
+    /// [`SendError::InvalidClose`] if the code or the reason cannot be sent.
+    pub fn close(&self, code: CloseCode, reason: &str) -> Result<(), SendError> {
+        self.with_queue(|queue| queue.push_close(code, reason))
+    }
+
+    /// How many bytes wait to be written.
+    #[must_use]
+    pub fn pending(&self) -> usize {
+        self.shared.lock().pending()
+    }
+
+    /// Whether nothing can be sent any more.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.shared.lock().is_closed()
+    }
+
+    /// Takes messages until this many bytes are queued, for all senders of the connection: 1 MiB
+    /// by default.
+    pub fn set_limit(&self, limit: usize) {
+        self.shared.lock().set_limit(limit);
+    }
+
+    fn with_queue<T>(&self, change: impl FnOnce(&mut Queue) -> T) -> T {
+        let result = change(&mut self.shared.lock());
+        self.shared.work.notify_one();
+        result
+    }
+}
+
+impl Clone for Sender {
+    fn clone(&self) -> Self {
+        Self::new(&self.shared)
+    }
+}
+
+impl Drop for Sender {
+    fn drop(&mut self) {
+        self.with_queue(Queue::drop_handle);
+    }
+}
+
+/// The half of a connection that receives. It answers pings and close frames, through the queue.
+#[derive(Debug)]
+pub struct Receiver<S> {
+    connection: Connection<Half<S>>,
+}
+
+impl<S: Transport> Receiver<S> {
+    /// Waits for the next message; `None` once the closing handshake is done.
+    ///
+    /// # Errors
+    /// As [`Connection::receive`].
+    pub fn receive(&mut self) -> Result<Option<Message<'_>>, Error> {
+        Ok(self.connection.receive()?.map(|(message, _)| message))
+    }
+
+    /// As [`receive`](Self::receive), with messages in pieces, as they come.
+    ///
+    /// # Errors
+    /// As [`Connection::receive`].
+    pub fn receive_piece(&mut self) -> Result<Option<Piece<&[u8]>>, Error> {
+        Ok(self.connection.receive_piece()?.map(|(piece, _)| piece))
+    }
+
+    /// Waits for the next message, to keep; `None` once the closing handshake is done.
+    ///
+    /// # Errors
+    /// As [`Connection::receive`].
+    pub fn receive_owned(&mut self) -> Result<Option<OwnedMessage>, Error> {
+        self.connection.receive_owned()
+    }
+
+    /// What the peer's close frame said, once it has come.
+    #[must_use]
+    pub const fn close_status(&self) -> Option<&CloseStatus> {
+        self.connection.close_status()
+    }
+
+    /// The time from the last ping of the heartbeat to its pong.
+    #[must_use]
+    pub fn round_trip(&self) -> Option<Duration> {
+        self.connection.round_trip()
+    }
+}
+
+/// The half of a connection that writes what is queued.
+#[derive(Debug)]
+pub struct Flusher<S> {
+    stream: S,
+    shared: Arc<Shared>,
+}
+
+impl<S: Transport> Flusher<S> {
+    /// Writes what is queued until the connection has ended, or no sender and no receiver is left.
+    ///
+    /// # Errors
+    /// What the stream fails with; the senders then get [`SendError::Closed`].
+    pub fn run(mut self) -> io::Result<()> {
+        let written = self.write();
+        self.shared.lock().fail();
+        self.shared.room.notify_all();
+        if written.is_err() {
+            // A receiver that waits on the same stream learns of it.
+            let _ = self.stream.shutdown(Shutdown::Both);
+        }
+        written
+    }
+
+    fn write(&mut self) -> io::Result<()> {
+        loop {
+            match self.next()? {
+                Next::Write(chunk) => {
+                    self.stream.write_all(&chunk)?;
+                    self.shared.lock().written(chunk);
+                    self.shared.room.notify_all();
+                }
+                _ => {
+                    self.stream.flush()?;
+                    return self.stream.shutdown(Shutdown::Write);
+                }
+            }
+        }
+    }
+
+    /// Waits for something to write, or for the end.
+    fn next(&self) -> io::Result<Next> {
+        let mut queue = self.shared.lock();
+        let mut deadline = None;
+        loop {
+            let next = queue.next();
+            let left = match next {
+                Next::Write(_) | Next::End => return Ok(next),
+                Next::Wait => None,
+                Next::WaitForClose(timeout) => {
+                    let now = Instant::now();
+                    let deadline = *deadline.get_or_insert(now + timeout);
+                    if deadline <= now {
+                        return Err(io::ErrorKind::TimedOut.into());
+                    }
+                    Some(deadline - now)
+                }
+            };
+            queue = match left {
+                None => self.shared.work.wait(queue).unwrap_or_else(PoisonError::into_inner),
+                Some(left) => {
+                    let waited = self.shared.work.wait_timeout(queue, left);
+                    waited.unwrap_or_else(PoisonError::into_inner).0
+                }
+            };
+        }
+    }
+}
+
+impl<S> Drop for Flusher<S> {
+    /// Nothing is written without it.
+    fn drop(&mut self) {
+        self.shared.lock().fail();
+        self.shared.room.notify_all();
+    }
+}
+
+/// What the receiving half has for a stream: it reads, and what it writes is queued.
+#[derive(Debug)]
+struct Half<S> {
+    stream: S,
+    sender: Sender,
+}
+
+impl<S: Read> Read for Half<S> {
+    fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
+        self.stream.read(room)
+    }
+}
+
+impl<S> Write for Half<S> {
+    fn write(&mut self, frames: &[u8]) -> io::Result<usize> {
+        if self.sender.with_queue(|queue| queue.push_replies(frames)) {
+            Ok(frames.len())
+        } else {
+            Err(io::ErrorKind::WouldBlock.into())
+        }
+    }
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<S: Timeouts> Timeouts for Half<S> {
+    fn set_read_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
+        self.stream.set_read_timeout(timeout)
+    }
+    fn set_write_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
+        self.stream.set_write_timeout(timeout)
+    }
+}
+
+impl<S: Transport> Transport for Half<S> {
+    /// The flusher shuts the stream down once everything is written.
+    fn shutdown(&self, _: Shutdown) -> io::Result<()> {
+        self.sender.with_queue(Queue::finish);
+        Ok(())
+    }
+}

@@ -1,0 +1,347 @@
+//! The connection in halves: one task receives, any number send, one writes.
+
+use std::{
+    io,
+    pin::Pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
+
+use ::tokio::{
+    io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf},
+    sync::Notify,
+    time::{Instant, timeout_at},
+};
+use wscore::CloseCode;
+
+use super::Connection;
+use crate::{
+    CloseStatus, Error, Message, OwnedMessage, Piece, SendError,
+    queue::{Next, Queue},
+};
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
+    /// Takes the connection apart: the half that receives, a sender to be cloned for any number of
+    /// tasks, and the half that writes what they send, for a task of its own.
+    ///
+    /// `split` takes the stream apart, such as `TcpStream::into_split` or `tokio::io::split`.
+    ///
+    /// ```no_run
+    /// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+    /// use tokio::net::TcpStream;
+    ///
+    /// let connection = wsutil::tokio::connect("ws://127.0.0.1:9001/").await?;
+    /// let (mut receiver, sender, flusher) = connection.split(TcpStream::into_split).await?;
+    /// tokio::spawn(flusher.run());
+    /// let another = sender.clone();
+    /// tokio::spawn(async move { another.send("hello").await });
+    /// while let Some(message) = receiver.receive().await? {
+    ///     println!("{message:?}");
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// What writing fails with that waited.
+    pub async fn split<R, W>(
+        mut self,
+        split: impl FnOnce(S) -> (R, W),
+    ) -> Result<(Receiver<R>, Sender, Flusher<W>), Error> {
+        self.flush().await?;
+        let shared = Arc::new(Shared {
+            queue: Mutex::new(Queue::new(self.role(), self.close_timeout())),
+            work: Notify::new(),
+            room: Notify::new(),
+            receiver: Mutex::new(None),
+        });
+        let mut writer = None;
+        let connection = self.map_stream(|stream| {
+            let (reader, half) = split(stream);
+            writer = Some(half);
+            Half { stream: reader, sender: Sender::new(&shared) }
+        });
+        let sender = Sender::new(&shared);
+        Ok((Receiver { connection }, sender, Flusher { stream: writer, shared }))
+    }
+}
+
+#[derive(Debug)]
+struct Shared {
+    queue: Mutex<Queue>,
+    /// Something is queued, or nothing will be.
+    work: Notify,
+    /// Something is written.
+    room: Notify,
+    /// Wakes the receiving half, which waits for room for its replies, or for the end.
+    receiver: Mutex<Option<Waker>>,
+}
+
+impl Shared {
+    /// A task that panicked left the queue whole: each change of it is one call.
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn made_room(&self) {
+        self.room.notify_waiters();
+        let waker = self.receiver.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    fn wake_receiver(&self, cx: &Context<'_>) {
+        let mut waker = self.receiver.lock().unwrap_or_else(PoisonError::into_inner);
+        if !waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+            *waker = Some(cx.waker().clone());
+        }
+    }
+}
+
+/// Sends messages from any task; cheap to clone. What it is given leaves in the order in which it
+/// was given; pongs and close frames pass it.
+#[derive(Debug)]
+pub struct Sender {
+    shared: Arc<Shared>,
+}
+
+impl Sender {
+    fn new(shared: &Arc<Shared>) -> Self {
+        shared.lock().add_handle();
+        Self { shared: shared.clone() }
+    }
+
+    /// Queues a message; waits while 1 MiB is queued already.
+    ///
+    /// # Errors
+    /// [`SendError::Closed`].
+    ///
+    /// # Cancel safety
+    /// Cancel-safe: the message is queued whole, or not at all.
+    pub async fn send<'m>(&self, message: impl Into<Message<'m>>) -> Result<(), SendError> {
+        let message = message.into();
+        loop {
+            // Listens before it looks, so that no room is missed.
+            let room = self.shared.room.notified();
+            match self.with_queue(|queue| queue.push(message)) {
+                Err(SendError::Full { .. }) => room.await,
+                result => return result,
+            }
+        }
+    }
+
+    /// Queues a message, if there is room.
+    ///
+    /// # Errors
+    /// [`SendError::Closed`] or [`SendError::Full`].
+    pub fn try_send<'m>(&self, message: impl Into<Message<'m>>) -> Result<(), SendError> {
+        self.with_queue(|queue| queue.push(message.into()))
+    }
+
+    /// Queues a ping.
+    ///
+    /// # Errors
+    /// [`SendError::Closed`], [`SendError::Full`], or [`SendError::ControlTooLong`] if the payload
+    /// has more than 125 bytes.
+    pub fn ping(&self, payload: &[u8]) -> Result<(), SendError> {
+        self.with_queue(|queue| queue.push_ping(payload))
+    }
+
+    /// Queues a close frame behind all that is queued, and takes no more. The receiving half
+    /// yields what still comes, and ends when the peer has answered.
+    ///
+    /// # Errors
+    /// [`SendError::InvalidClose`] if the code or the reason cannot be sent.
+    pub fn close(&self, code: CloseCode, reason: &str) -> Result<(), SendError> {
+        self.with_queue(|queue| queue.push_close(code, reason))
+    }
+
+    /// How many bytes wait to be written.
+    #[must_use]
+    pub fn pending(&self) -> usize {
+        self.shared.lock().pending()
+    }
+
+    /// Whether nothing can be sent any more.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.shared.lock().is_closed()
+    }
+
+    /// Takes messages until this many bytes are queued, for all senders of the connection: 1 MiB
+    /// by default.
+    pub fn set_limit(&self, limit: usize) {
+        self.shared.lock().set_limit(limit);
+    }
+
+    fn with_queue<T>(&self, change: impl FnOnce(&mut Queue) -> T) -> T {
+        let result = change(&mut self.shared.lock());
+        self.shared.work.notify_one();
+        result
+    }
+}
+
+impl Clone for Sender {
+    fn clone(&self) -> Self {
+        Self::new(&self.shared)
+    }
+}
+
+impl Drop for Sender {
+    fn drop(&mut self) {
+        self.with_queue(Queue::drop_handle);
+    }
+}
+
+/// The half of a connection that receives. It answers pings and close frames, through the queue.
+#[derive(Debug)]
+pub struct Receiver<R> {
+    connection: Connection<Half<R>>,
+}
+
+impl<R: AsyncRead + Unpin> Receiver<R> {
+    /// Waits for the next message; `None` once the closing handshake is done.
+    ///
+    /// # Errors
+    /// As [`Connection::receive`].
+    ///
+    /// # Cancel safety
+    /// Cancel-safe.
+    pub async fn receive(&mut self) -> Result<Option<Message<'_>>, Error> {
+        Ok(self.connection.receive().await?.map(|(message, _)| message))
+    }
+
+    /// As [`receive`](Self::receive), with messages in pieces, as they come.
+    ///
+    /// # Errors
+    /// As [`Connection::receive`].
+    ///
+    /// # Cancel safety
+    /// Cancel-safe.
+    pub async fn receive_piece(&mut self) -> Result<Option<Piece<&[u8]>>, Error> {
+        Ok(self.connection.receive_piece().await?.map(|(piece, _)| piece))
+    }
+
+    /// Waits for the next message, to keep; `None` once the closing handshake is done.
+    ///
+    /// # Errors
+    /// As [`Connection::receive`].
+    ///
+    /// # Cancel safety
+    /// Cancel-safe.
+    pub async fn receive_owned(&mut self) -> Result<Option<OwnedMessage>, Error> {
+        self.connection.receive_owned().await
+    }
+
+    /// What the peer's close frame said, once it has come.
+    #[must_use]
+    pub const fn close_status(&self) -> Option<&CloseStatus> {
+        self.connection.close_status()
+    }
+
+    /// The time from the last ping of the heartbeat to its pong.
+    #[must_use]
+    pub fn round_trip(&self) -> Option<Duration> {
+        self.connection.round_trip()
+    }
+}
+
+/// The half of a connection that writes what is queued.
+#[derive(Debug)]
+pub struct Flusher<W> {
+    /// Always there.
+    stream: Option<W>,
+    shared: Arc<Shared>,
+}
+
+impl<W: AsyncWrite + Unpin> Flusher<W> {
+    /// Writes what is queued until the connection has ended, or no sender and no receiver is left.
+    ///
+    /// # Errors
+    /// What the stream fails with; the senders then get [`SendError::Closed`].
+    ///
+    /// # Cancel safety
+    /// Not cancel-safe: what is queued is lost, and a part of a frame may be written.
+    pub async fn run(mut self) -> io::Result<()> {
+        let Some(mut stream) = self.stream.take() else { return Ok(()) };
+        let mut deadline = None;
+        loop {
+            let next = self.shared.lock().next();
+            match next {
+                Next::Write(chunk) => {
+                    stream.write_all(&chunk).await?;
+                    stream.flush().await?;
+                    self.shared.lock().written(chunk);
+                    self.shared.made_room();
+                }
+                Next::Wait => self.shared.work.notified().await,
+                Next::WaitForClose(timeout) => {
+                    let deadline = *deadline.get_or_insert_with(|| Instant::now() + timeout);
+                    timeout_at(deadline, self.shared.work.notified()).await?;
+                }
+                Next::End => return stream.shutdown().await,
+            }
+        }
+    }
+}
+
+impl<W> Drop for Flusher<W> {
+    /// Nothing is written without it.
+    fn drop(&mut self) {
+        self.shared.lock().fail();
+        self.shared.made_room();
+    }
+}
+
+/// What the receiving half has for a stream: it reads, and what it writes is queued.
+#[derive(Debug)]
+struct Half<R> {
+    stream: R,
+    sender: Sender,
+}
+
+impl<R: AsyncRead + Unpin> AsyncRead for Half<R> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        room: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let read = Pin::new(&mut self.stream).poll_read(cx, room);
+        if read.is_pending() {
+            // Listens before it looks, so that the end is not missed.
+            self.sender.shared.wake_receiver(cx);
+            if self.sender.shared.lock().has_failed() {
+                return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+            }
+        }
+        read
+    }
+}
+
+impl<R: Unpin> AsyncWrite for Half<R> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        frames: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        // Listens before it looks, so that no room is missed.
+        self.sender.shared.wake_receiver(cx);
+        if self.sender.with_queue(|queue| queue.push_replies(frames)) {
+            Poll::Ready(Ok(frames.len()))
+        } else {
+            Poll::Pending
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    /// The flusher shuts the stream down once everything is written.
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.sender.with_queue(Queue::finish);
+        Poll::Ready(Ok(()))
+    }
+}

@@ -1,0 +1,58 @@
+//! `Stream` and `Sink` of owned messages.
+
+use std::{
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use ::tokio::io::{AsyncRead, AsyncWrite};
+use futures_core::{FusedStream, Stream};
+use futures_sink::Sink;
+use wscore::CloseCode;
+
+use super::Connection;
+use crate::{Endpoint, Error, OwnedMessage};
+
+/// The messages that come; ends with the closing handshake, or behind an error.
+impl<S: AsyncRead + AsyncWrite + Unpin> Stream for Connection<S> {
+    type Item = Result<OwnedMessage, Error>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if self.has_ended() {
+            return Poll::Ready(None);
+        }
+        Poll::Ready(match ready!(self.poll_fill(cx, Endpoint::step)) {
+            Ok(true) => Some(Ok(self.lent_message().to_owned())),
+            Ok(false) => None,
+            Err(error) => Some(Err(error)),
+        })
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> FusedStream for Connection<S> {
+    fn is_terminated(&self) -> bool {
+        self.has_ended()
+    }
+}
+
+/// Messages to send. They are gathered until the sink is flushed or much waits, and also written
+/// while the stream half is polled. Closing is the closing handshake, with code 1000.
+impl<S: AsyncRead + AsyncWrite + Unpin> Sink<OwnedMessage> for Connection<S> {
+    type Error = Error;
+
+    fn poll_ready(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        self.poll_room(cx)
+    }
+
+    fn start_send(mut self: Pin<&mut Self>, message: OwnedMessage) -> Result<(), Error> {
+        self.gather(&message)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        self.poll_flush_all(cx)
+    }
+
+    fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        self.poll_close_with(CloseCode::NORMAL, "", cx)
+    }
+}
