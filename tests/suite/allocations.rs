@@ -1,65 +1,16 @@
 //! What is allocated, counted: nothing in the steady state, nothing for a declared length.
 
-#![allow(unsafe_code)]
-
-use std::{
-    alloc::{GlobalAlloc, Layout, System},
-    cell::Cell,
-    io::{self, Read, Write},
-};
+use std::io::{self, Read, Write};
 
 use wscore::{
     Frame, Headers, ReadError, Rejection, Upgrader, read_frame, read_frame_into, write_frame,
 };
 
 use crate::{
+    counting::allocated,
     rig::replaced,
     server_handshake::{ACCEPTED, BASE},
 };
-
-struct Counting;
-
-thread_local! {
-    /// Allocations and bytes of this thread.
-    static COUNTED: Cell<(usize, usize)> = const { Cell::new((0, 0)) };
-}
-
-fn count(layout: Layout) {
-    // A thread that is ending has no counter any more, and no test either.
-    let _ = COUNTED.try_with(|counted| {
-        let (times, bytes) = counted.get();
-        counted.set((times + 1, bytes + layout.size()));
-    });
-}
-
-// SAFETY: every call goes to the system's allocator with the arguments it came with.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count(layout);
-        // SAFETY: the caller keeps to the contract of `alloc`.
-        unsafe { System.alloc(layout) }
-    }
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: the caller keeps to the contract of `dealloc`.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        count(layout);
-        // SAFETY: the caller keeps to the contract of `realloc`.
-        unsafe { System.realloc(pointer, layout, size) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
-
-/// How often, and how many bytes, this thread allocates meanwhile.
-fn allocated(work: impl FnOnce()) -> (usize, usize) {
-    let (times, bytes) = COUNTED.get();
-    work();
-    let (times_after, bytes_after) = COUNTED.get();
-    (times_after - times, bytes_after - bytes)
-}
 
 /// A stream that allocates nothing itself.
 struct Pipe<'a> {

@@ -77,7 +77,7 @@ fn decoder(role: Role, pieces: &[&[u8]]) -> Outcome {
                 Ok(decoded) => decoded,
                 Err(error) => {
                     assert_eq!(decoder.decode(&mut []).unwrap_err(), error, "errors are sticky");
-                    written.push((wscore::OpCode::Close, told(&error)));
+                    written.push((OpCode::Close, told(&error)));
                     return Outcome { messages: gather.messages, end: End::Failed(error), written };
                 }
             };
@@ -88,13 +88,11 @@ fn decoder(role: Role, pieces: &[&[u8]]) -> Outcome {
                 Some(Event::Piece(piece)) => {
                     gather.piece(piece.kind, piece.first, piece.last, piece.payload);
                 }
-                Some(Event::Ping(payload)) => {
-                    written.push((wscore::OpCode::Pong, payload.to_vec()))
-                }
+                Some(Event::Ping(payload)) => written.push((OpCode::Pong, payload.to_vec())),
                 Some(Event::Close(reason)) => {
                     let code = reason.map(|reason| reason.code);
                     let body = code.map_or(vec![], |code| code.0.to_be_bytes().to_vec());
-                    written.push((wscore::OpCode::Close, body));
+                    written.push((OpCode::Close, body));
                     let end = End::Closed(code.unwrap_or(wscore::CloseCode::NO_STATUS));
                     return Outcome { messages: gather.messages, end, written };
                 }

@@ -9,12 +9,17 @@
     reason = "tests"
 )]
 
+mod allocations;
 mod cases;
+#[path = "../../../tests/suite/counting.rs"]
+mod counting;
 mod drivers;
 mod faults;
 mod floods;
+mod halves;
 mod receiving;
 #[path = "../../../tests/suite/rig.rs"]
 #[allow(dead_code, reason = "the parts that wscore's tests need")]
 mod rig;
 mod sending;
+mod waiting;
