@@ -9,8 +9,8 @@ Usage: autobahn/run.sh server|client|all [DRIVER ...] [--cases LIST]
 Runs the Autobahn test suite against our servers, our clients or both, and prints one line for
 each driver: OK, INFORMATIONAL and whatever else there is. Reports are in autobahn/reports.
 
-  DRIVER        frames, connection, tokio or epoll, which is a server only; all of them if
-                none is named
+  DRIVER        frames, helpers, connection or tokio, and as a server only reader or epoll;
+                all of them if none is named
   --cases LIST  cases, separated by commas [default: 1.*,2.*,3.*,4.*,5.*,6.*,7.*,9.*,10.*]
   -h, --help    this text
 
@@ -23,8 +23,8 @@ cd "$(dirname "$0")/.."
 reports=$PWD/autobahn/reports
 target=${CARGO_TARGET_DIR:-$PWD/target}
 suite=$target/autobahn
-server_drivers=(frames connection tokio epoll)
-client_drivers=(frames connection tokio)
+server_drivers=(frames helpers reader connection tokio epoll)
+client_drivers=(frames helpers connection tokio)
 
 role="" cases="1.*,2.*,3.*,4.*,5.*,6.*,7.*,9.*,10.*" drivers=()
 while [ $# -gt 0 ]; do

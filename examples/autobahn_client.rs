@@ -16,7 +16,7 @@ const HELP: &str = "Echoes the cases of an Autobahn fuzzing server.
 
 Options:
   --url URL        of the fuzzing server [default: ws://127.0.0.1:9001]
-  --driver DRIVER  frames, connection or tokio [default: frames]
+  --driver DRIVER  frames, helpers, connection or tokio [default: frames]
   --agent NAME     the name in the report [default: wscore]
   -h, --help       this text";
 
@@ -38,6 +38,7 @@ fn run() -> Result<(), Box<dyn Error>> {
             lexopt::Arg::Long("agent") => agent = arguments.value()?.to_string_lossy().into(),
             lexopt::Arg::Long("driver") => match arguments.value()?.to_string_lossy() {
                 driver if driver == "frames" => echo = with_frames,
+                driver if driver == "helpers" => echo = with_helpers,
                 driver if driver == "connection" => echo = with_connection,
                 driver if driver == "tokio" => echo = with_tokio,
                 driver => return Err(format!("no driver {driver:?}").into()),
@@ -63,6 +64,21 @@ fn run() -> Result<(), Box<dyn Error>> {
     }
     println!();
     echo(&format!("{url}/updateReports?agent={agent}"))
+}
+
+fn with_helpers(url: &str) -> Result<(), Box<dyn Error>> {
+    let (mut stream, _) = Dialer::new().dial(url)?;
+    let end = loop {
+        match wsutil::read_server_data(&mut stream) {
+            Ok((message, opcode)) => {
+                wsutil::write_client_message(&mut stream, opcode, &message)?;
+            }
+            Err(wsutil::Error::Closed(_)) => break Ok(()),
+            Err(error) => break Err(error.into()),
+        }
+    };
+    lingering_close(stream.into_parts().1);
+    end
 }
 
 fn with_connection(url: &str) -> Result<(), Box<dyn Error>> {

@@ -6,6 +6,12 @@ mod echo_epoll;
 #[path = "echo_frames.rs"]
 #[allow(dead_code, reason = "its main")]
 mod echo_frames;
+#[path = "echo_helpers.rs"]
+#[allow(dead_code, reason = "its main")]
+mod echo_helpers;
+#[path = "echo_reader.rs"]
+#[allow(dead_code, reason = "its main")]
+mod echo_reader;
 
 use std::{error::Error, net::TcpStream, time::Duration};
 
@@ -19,16 +25,14 @@ const ABOUT: &str = "Echoes for the Autobahn test suite.
 
 Paths:
   /frames      bare headers and frames
+  /helpers     one call for each message
+  /reader      Reader and Writer
   /connection  the blocking Connection
   /tokio       the Connection under tokio
   /epoll       an Endpoint in an event loop";
 
 fn main() {
-    common::run(ABOUT, |stream| {
-        if let Err(error) = serve(stream) {
-            eprintln!("{}", common::in_one_line(&*error));
-        }
-    });
+    common::run(ABOUT, |stream| common::log(serve(stream)));
 }
 
 /// What serves a connection.
@@ -36,6 +40,8 @@ fn main() {
 enum Driver {
     #[default]
     Frames,
+    Helpers,
+    Reader,
     Connection,
     Tokio,
     Epoll,
@@ -45,6 +51,8 @@ impl Handler for Driver {
     fn on_request(&mut self, request: &Request<'_>) -> Result<(), Rejection> {
         *self = match request.path() {
             "/frames" => Self::Frames,
+            "/helpers" => Self::Helpers,
+            "/reader" => Self::Reader,
             "/connection" => Self::Connection,
             "/tokio" => Self::Tokio,
             "/epoll" => Self::Epoll,
@@ -68,6 +76,16 @@ fn serve(mut stream: TcpStream) -> Result<(), Box<dyn Error>> {
     };
     match driver {
         Driver::Frames => echo_frames::serve(stream, upgraded.early_data),
+        Driver::Helpers => {
+            let echoed = echo_helpers::echo(&stream, upgraded.early_data);
+            lingering_close(stream);
+            echoed?;
+        }
+        Driver::Reader => {
+            let echoed = echo_reader::echo(&stream, upgraded.early_data);
+            lingering_close(stream);
+            echoed?;
+        }
         Driver::Connection => {
             let mut connection = Connection::server(stream, upgraded);
             while let Some((message, mut reply)) = connection.receive()? {

@@ -5,11 +5,7 @@ mod common;
 use std::{error::Error, net::TcpStream};
 
 fn main() {
-    common::run("Echoes WebSocket messages.", |stream| {
-        if let Err(error) = serve(stream) {
-            eprintln!("{}", common::in_one_line(&*error));
-        }
-    });
+    common::run("Echoes WebSocket messages.", |stream| common::log(serve(stream)));
 }
 
 fn serve(stream: TcpStream) -> Result<(), Box<dyn Error>> {

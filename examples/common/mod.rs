@@ -95,6 +95,13 @@ pub(crate) fn stop_on_ctrl_c() {
     }
 }
 
+/// Says in one line why a connection failed, if it did.
+pub(crate) fn log(served: Result<(), Box<dyn std::error::Error>>) {
+    if let Err(error) = served {
+        eprintln!("{}", in_one_line(&*error));
+    }
+}
+
 /// An error in one line, with what it came from.
 pub(crate) fn in_one_line(error: &dyn std::error::Error) -> String {
     match error.source() {

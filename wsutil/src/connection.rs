@@ -13,7 +13,7 @@ use wscore::{
 
 use crate::{
     CloseStatus, Deadlines, Endpoint, Error, Kind, Limits, Message, MessageError, OwnedMessage,
-    Piece, SendError, Sending, Step, Timeout, Transport,
+    Piece, Prepared, SendError, Sending, Step, Timeout, Transport,
     error::is_passing,
     transport::{close_timeout, linger},
 };
@@ -187,6 +187,15 @@ impl<S: Transport> Connection<S> {
     /// As [`send`](Self::send).
     pub fn feed<'m>(&mut self, message: impl Into<Message<'m>>) -> Result<(), Error> {
         self.reply().send(message)
+    }
+
+    /// Sends a message that was encoded before, and writes it with all that waits.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    pub fn send_prepared(&mut self, message: &Prepared) -> Result<(), Error> {
+        self.reply().send_prepared(message)?;
+        self.flush()
     }
 
     /// Sends a ping, and writes it with all that waits.
@@ -432,6 +441,16 @@ impl<S: Transport> Reply<'_, S> {
                 }
             }
         }
+        if self.sending.is_to_write() { self.flush() } else { Ok(()) }
+    }
+
+    /// Gathers a message that was encoded before.
+    ///
+    /// # Errors
+    /// As [`Connection::send`].
+    pub fn send_prepared(&mut self, message: &Prepared) -> Result<(), Error> {
+        self.check()?;
+        self.sending.prepared(message)?;
         if self.sending.is_to_write() { self.flush() } else { Ok(()) }
     }
 

@@ -4,7 +4,7 @@ use std::{collections::VecDeque, time::Duration, vec::Vec};
 
 use wscore::{CloseBody, CloseCode, Frame, Header, OpCode, Role, random_mask};
 
-use crate::{Message, SendError};
+use crate::{Message, Prepared, SendError};
 
 /// Frames are gathered to writes of about this size, in bytes.
 const CHUNK: usize = 64 * 1024;
@@ -96,6 +96,14 @@ impl Queue {
         let opcode = message.kind().opcode();
         self.check()?;
         self.put(&Frame::new(opcode, true, message.as_bytes()));
+        Ok(())
+    }
+
+    /// Queues a message that was encoded before.
+    pub(crate) fn push_prepared(&mut self, message: &Prepared) -> Result<(), SendError> {
+        self.check()?;
+        let opcode = message.kind().opcode();
+        self.put(&Frame::new(opcode, true, message.payload()));
         Ok(())
     }
 

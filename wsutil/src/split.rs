@@ -10,7 +10,7 @@ use std::{
 use wscore::{CloseCode, Timeouts};
 
 use crate::{
-    CloseStatus, Connection, Error, Message, OwnedMessage, Piece, SendError, Transport,
+    CloseStatus, Connection, Error, Message, OwnedMessage, Piece, Prepared, SendError, Transport,
     queue::{Next, Queue},
 };
 
@@ -112,6 +112,14 @@ impl Sender {
     /// [`SendError::Closed`] or [`SendError::Full`].
     pub fn try_send<'m>(&self, message: impl Into<Message<'m>>) -> Result<(), SendError> {
         self.with_queue(|queue| queue.push(message.into()))
+    }
+
+    /// Queues a message that was encoded before, if there is room.
+    ///
+    /// # Errors
+    /// [`SendError::Closed`] or [`SendError::Full`].
+    pub fn try_send_prepared(&self, message: &Prepared) -> Result<(), SendError> {
+        self.with_queue(|queue| queue.push_prepared(message))
     }
 
     /// Queues a ping.

@@ -20,7 +20,7 @@ use wscore::{
 use super::io::{poll_flush, poll_write};
 use crate::{
     CloseStatus, Deadlines, Endpoint, Error, Kind, Limits, Message, MessageError, OwnedMessage,
-    Piece, SendError, Sending, Step, Timeout,
+    Piece, Prepared, SendError, Sending, Step, Timeout,
     transport::{LINGER_BYTES, close_timeout, linger_time},
 };
 
@@ -313,6 +313,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         self.reply().send(message).await
     }
 
+    /// Sends a message that was encoded before, and writes it with all that waits.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    ///
+    /// # Cancel safety
+    /// As [`send`](Self::send).
+    pub async fn send_prepared(&mut self, message: &Prepared) -> Result<(), Error> {
+        self.reply().send_prepared(message).await?;
+        self.flush().await
+    }
+
     /// Sends a ping, and writes it with all that waits.
     ///
     /// # Errors
@@ -587,6 +599,19 @@ impl<S: AsyncWrite + Unpin> Reply<'_, S> {
         if !rest.is_empty() {
             Rest { reply: self, rest }.await?;
         }
+        if self.sending.is_to_write() { self.flush().await } else { Ok(()) }
+    }
+
+    /// Gathers a message that was encoded before.
+    ///
+    /// # Errors
+    /// As [`Connection::send`].
+    ///
+    /// # Cancel safety
+    /// As [`Connection::send`].
+    pub async fn send_prepared(&mut self, message: &Prepared) -> Result<(), Error> {
+        self.check()?;
+        self.sending.prepared(message)?;
         if self.sending.is_to_write() { self.flush().await } else { Ok(()) }
     }
 

@@ -17,7 +17,7 @@ use wscore::CloseCode;
 
 use super::Connection;
 use crate::{
-    CloseStatus, Error, Message, OwnedMessage, Piece, SendError,
+    CloseStatus, Error, Message, OwnedMessage, Piece, Prepared, SendError,
     queue::{Next, Queue},
 };
 
@@ -138,6 +138,14 @@ impl Sender {
     /// [`SendError::Closed`] or [`SendError::Full`].
     pub fn try_send<'m>(&self, message: impl Into<Message<'m>>) -> Result<(), SendError> {
         self.with_queue(|queue| queue.push(message.into()))
+    }
+
+    /// Queues a message that was encoded before, if there is room.
+    ///
+    /// # Errors
+    /// [`SendError::Closed`] or [`SendError::Full`].
+    pub fn try_send_prepared(&self, message: &Prepared) -> Result<(), SendError> {
+        self.with_queue(|queue| queue.push_prepared(message))
     }
 
     /// Queues a ping.

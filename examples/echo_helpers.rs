@@ -1,0 +1,31 @@
+//! Echo with one call for each message, on the bare stream.
+
+pub(crate) mod common;
+
+use std::{error::Error, net::TcpStream, time::Duration};
+
+use wscore::{DeadlineStream, Replay, Upgrader, lingering_close};
+use wsutil::{read_client_data, write_server_message};
+
+fn main() {
+    common::run("Echoes WebSocket messages, with the helpers.", |mut stream| {
+        let mut timed = DeadlineStream::new(&mut stream, Duration::from_secs(10));
+        let upgraded = Upgrader::new().upgrade(&mut timed);
+        drop(timed);
+        let served = upgraded.map_err(Into::into).and_then(|up| echo(&stream, up.early_data));
+        common::log(served);
+        lingering_close(stream);
+    });
+}
+
+/// Echoes until the client closes, which is answered.
+pub(crate) fn echo(stream: &TcpStream, early_data: Vec<u8>) -> Result<(), Box<dyn Error>> {
+    let mut stream = Replay::new(early_data, stream);
+    loop {
+        match read_client_data(&mut stream) {
+            Ok((message, opcode)) => write_server_message(&mut stream, opcode, &message)?,
+            Err(wsutil::Error::Closed(_)) => return Ok(()),
+            Err(error) => return Err(error.into()),
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! JSON over `Reader` and `Writer`: each request is a value, and so is each reply.
+
+mod common;
+
+use std::{error::Error, io::Write, net::TcpStream, time::Duration};
+
+use serde_json::{Value, json};
+use wscore::{DeadlineStream, OpCode, Replay, Role, Upgrader, lingering_close};
+use wsutil::{Reader, Writer};
+
+fn main() {
+    common::run("Answers JSON values with what they are.", |mut stream| {
+        let mut timed = DeadlineStream::new(&mut stream, Duration::from_secs(10));
+        let upgraded = Upgrader::new().upgrade(&mut timed);
+        drop(timed);
+        let served = upgraded.map_err(Into::into).and_then(|up| serve(&stream, up.early_data));
+        common::log(served);
+        lingering_close(stream);
+    });
+}
+
+fn serve(stream: &TcpStream, early_data: Vec<u8>) -> Result<(), Box<dyn Error>> {
+    let mut reader = Reader::new(Replay::new(early_data, stream), Role::Server);
+    let mut writer = Writer::new(stream, Role::Server, OpCode::Text);
+    while reader.next_frame()?.is_some() {
+        let reply = match serde_json::from_reader::<_, Value>(&mut reader) {
+            Ok(value) => json!({ "type": kind(&value), "value": value }),
+            Err(error) => json!({ "error": error.to_string() }),
+        };
+        serde_json::to_writer(&mut writer, &reply)?;
+        writer.flush()?;
+    }
+    Ok(())
+}
+
+fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "boolean",
+        Value::Number(_) => "number",
+        Value::String(_) => "string",
+        Value::Array(_) => "array",
+        Value::Object(_) => "object",
+    }
+}
