@@ -1,6 +1,6 @@
 //! An allocator that counts what each thread asks it for.
 
-#![allow(unsafe_code)]
+#![allow(unsafe_code, clippy::cast_possible_wrap)]
 
 use std::{
     alloc::{GlobalAlloc, Layout, System},
@@ -31,7 +31,7 @@ fn count(grown: usize, shrunk: usize) {
         let mut counted = cell.get();
         counted.times += usize::from(grown > 0);
         counted.bytes += grown;
-        counted.live += grown.cast_signed() - shrunk.cast_signed();
+        counted.live += grown as isize - shrunk as isize;
         counted.peak = counted.peak.max(counted.live);
         cell.set(counted);
     });

@@ -1,81 +1,161 @@
-//! Messages.
+//! WebSocket messages (RFC 6455) over [`wscore`]: connections, readers, writers, helpers.
+//!
+//! One machine, [`Endpoint`], joins fragments, validates text, answers pings and close frames,
+//! keeps limits and gathers what is to be written. It works on bytes and does no I/O. Everything
+//! else here moves bytes for it: the blocking [`Connection`], the same under tokio
+//! ([`tokio::Connection`]), or your own event loop. For streams that keep no state there are
+//! [`Reader`], [`Writer`] and the helpers, which read no byte further than their message.
+//!
+//! ```text
+//!                   ┌──────────────── Endpoint ────────────────┐
+//!  stream ─▶ read ─▶│ Decoder: unmask in place, validate, join │─▶ message, lent
+//!                   │     └─ pongs, close ─┐                   │        │ reply
+//!  stream ◀─ write ◀│ gathered ◀───────────┴───── Encoder ◀────│◀───────┘
+//!                   └──────────────────────────────────────────┘
+//! ```
+//!
+//! What this crate is not: it does no TLS, no proxies and no compression by itself; it takes any
+//! stream, and the handshake of [`wscore`].
+//!
+//! # The same echo, five ways
+//! With a blocking connection; replies to messages that came together leave in one write:
+//! ```
+//! use std::net::TcpStream;
+//!
+//! fn serve(stream: TcpStream) -> Result<(), Box<dyn std::error::Error>> {
+//!     let mut connection = wsutil::accept(stream)?;
+//!     while let Some((message, mut reply)) = connection.receive()? {
+//!         reply.send(message)?;
+//!     }
+//!     Ok(())
+//! }
+//! ```
+//! Under tokio (feature `tokio`); every future may be dropped at any time, and nothing is lost:
+//! ```
+//! # #[cfg(feature = "tokio")]
+//! async fn serve(stream: tokio::net::TcpStream) -> Result<(), Box<dyn std::error::Error>> {
+//!     let mut connection = wsutil::tokio::accept(stream).await?;
+//!     while let Some((message, mut reply)) = connection.receive().await? {
+//!         reply.send(message).await?;
+//!     }
+//!     Ok(())
+//! }
+//! ```
+//! With an [`Endpoint`] in an event loop of your own, on bytes that were just read:
+//! ```
+//! use wsutil::{Endpoint, Step};
+//!
+//! /// Answers what was received: whether the connection is still open.
+//! fn serve(endpoint: &mut Endpoint) -> Result<bool, Box<dyn std::error::Error>> {
+//!     loop {
+//!         match endpoint.step()? {
+//!             Step::Message => {
+//!                 let (message, mut sending) = endpoint.message();
+//!                 sending.message(message)?;
+//!             }
+//!             Step::Closed => return Ok(false),
+//!             // Write `endpoint.pieces()`, then read into `endpoint.room()`.
+//!             _ => return Ok(true),
+//!         }
+//!     }
+//! }
+//! ```
+//! With streams, so that memory does not depend on the size of messages:
+//! ```
+//! use std::io::{self, Write};
+//! use std::net::TcpStream;
+//! use wscore::{OpCode, Role};
+//! use wsutil::{Reader, Writer};
+//!
+//! fn serve(stream: &TcpStream) -> Result<(), Box<dyn std::error::Error>> {
+//!     let mut reader = Reader::new(stream, Role::Server);
+//!     let mut writer = Writer::new(stream, Role::Server, OpCode::Text).with_fragments(64 * 1024);
+//!     while let Some(header) = reader.next_frame()? {
+//!         writer.reset(header.opcode)?;
+//!         writer.write_all(&[])?;
+//!         io::copy(&mut reader, &mut writer)?;
+//!         writer.flush()?;
+//!     }
+//!     Ok(())
+//! }
+//! ```
+//! With one call for each message:
+//! ```
+//! use std::io::{Read, Write};
+//! use wsutil::{read_client_data, write_server_message};
+//!
+//! fn serve(stream: &mut (impl Read + Write)) -> Result<(), Box<dyn std::error::Error>> {
+//!     loop {
+//!         let (message, opcode) = read_client_data(stream)?;
+//!         write_server_message(stream, opcode, &message)?;
+//!     }
+//! }
+//! ```
+//!
+//! # Memory
+//! A connection holds a buffer only while it has bytes in work, and leases it from its thread
+//! (which keeps at most 4 MiB): while it is idle it holds none, also after large messages. A
+//! message in the steady state costs no allocation.
+//!
+//! # Features
+//! - `std` (default): everything blocking. Without it the crate is `no_std` with `alloc`:
+//!   [`Decoder`], [`Encoder`], [`Endpoint`], [`Utf8`].
+//! - `tokio`: the connection in [`tokio`].
+//! - `futures`: `Stream` and `Sink` for it.
+//! - `json`: messages as JSON.
+
 #![cfg_attr(not(feature = "std"), no_std)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+#![cfg_attr(
+    not(feature = "tokio"),
+    allow(
+        rustdoc::broken_intra_doc_links,
+        reason = "links to the module of a feature that is off"
+    )
+)]
 extern crate alloc;
 #[cfg(feature = "std")]
 extern crate std;
 
-#[cfg(feature = "std")]
-mod connection;
 mod control;
 mod deadlines;
 mod decoder;
 mod encoder;
 mod endpoint;
 mod error;
-#[cfg(feature = "std")]
-mod helpers;
 mod inbox;
-#[cfg(feature = "std")]
-mod join;
-#[cfg(feature = "json")]
-mod json;
 mod limits;
 mod message;
 mod outbox;
-#[cfg(feature = "std")]
-mod pieces;
 #[cfg_attr(not(feature = "std"), path = "pool_none.rs")]
 mod pool;
 mod prepared;
-#[cfg(feature = "std")]
-mod queue;
-#[cfg(feature = "std")]
-mod reader;
 mod sending;
-#[cfg(feature = "std")]
-mod split;
 mod text;
-#[cfg(feature = "tokio")]
-pub mod tokio;
-#[cfg(feature = "std")]
-mod transport;
 mod utf8;
-#[cfg(feature = "std")]
-mod writer;
 
 #[cfg(feature = "std")]
-pub use connection::{Connection, Reply, accept, connect};
+mod blocking;
+#[cfg(feature = "std")]
+mod drive;
+#[cfg(feature = "std")]
+mod queue;
+#[cfg(feature = "tokio")]
+pub mod tokio;
+
 pub use control::CloseStatus;
 pub use deadlines::Deadlines;
 pub use decoder::{Decoded, Decoder, Event, Piece};
 pub use encoder::Encoder;
 pub use endpoint::{Endpoint, Step, Timeout};
-#[cfg(feature = "std")]
-pub use error::Error;
 pub use error::{MessageError, SendError};
-#[cfg(feature = "std")]
-pub use helpers::{
-    next_reader, read_client_binary, read_client_data, read_client_text, read_message,
-    read_server_binary, read_server_data, read_server_text, write_client_binary,
-    write_client_message, write_client_text, write_close_frame, write_server_binary,
-    write_server_message, write_server_text,
-};
-#[cfg(feature = "std")]
-pub use join::{JoinMessages, join_messages};
-#[cfg(feature = "json")]
-pub use json::{read_json, write_json};
 pub use limits::Limits;
 pub use message::{Kind, Message, OwnedMessage};
-#[cfg(feature = "std")]
-pub use pieces::{CipherReader, CipherWriter, Utf8Reader};
 pub use prepared::Prepared;
-#[cfg(feature = "std")]
-pub use reader::{Control, Reader};
 pub use sending::Sending;
-#[cfg(feature = "std")]
-pub use split::{Flusher, Receiver, Sender};
-#[cfg(feature = "std")]
-pub use transport::{Plain, Transport};
 pub use utf8::{NotUtf8, Utf8};
+
 #[cfg(feature = "std")]
-pub use writer::{ControlWriter, Writer};
+pub use blocking::*;
+#[cfg(feature = "std")]
+pub use drive::Error;

@@ -62,7 +62,7 @@ impl Outgoing {
     }
 }
 
-/// The sending side of an [`Endpoint`]: what it is given waits to be written.
+/// The sending side of an [`Endpoint`](crate::Endpoint): what it is given waits to be written.
 #[derive(Debug)]
 pub struct Sending<'a> {
     out: &'a mut Outgoing,

@@ -21,7 +21,7 @@ use super::io::{poll_flush, poll_write};
 use crate::{
     CloseStatus, Deadlines, Endpoint, Error, Kind, Limits, Message, MessageError, OwnedMessage,
     Piece, Prepared, SendError, Sending, Step, Timeout,
-    transport::{LINGER_BYTES, close_timeout, linger_time},
+    blocking::transport::{LINGER_BYTES, close_timeout, linger_time},
 };
 
 /// A WebSocket connection under tokio: whole messages in and out.

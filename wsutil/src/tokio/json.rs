@@ -6,7 +6,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use super::{Connection, Reply};
 use crate::{
     Error,
-    json::{from_message, to_text},
+    blocking::json::{from_message, to_text},
 };
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {

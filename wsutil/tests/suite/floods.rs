@@ -97,11 +97,8 @@ fn fr35_every_ping_of_a_burst_is_answered_if_the_peer_reads() {
         .collect();
     endpoint.receive(&pings);
     let mut written = vec![];
-    loop {
-        match endpoint.step().unwrap() {
-            Step::Write => written.extend(take(&mut endpoint)),
-            _ => break,
-        }
+    while let Step::Write = endpoint.step().unwrap() {
+        written.extend(take(&mut endpoint));
     }
     written.extend(take(&mut endpoint));
     let pongs = parse(&written, Role::Server);

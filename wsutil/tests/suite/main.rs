@@ -5,6 +5,7 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::cast_possible_truncation,
+    clippy::semicolon_if_nothing_returned,
     clippy::needless_pass_by_value,
     reason = "tests"
 )]
@@ -13,6 +14,7 @@ mod allocations;
 mod cases;
 #[path = "../../../tests/suite/counting.rs"]
 mod counting;
+mod differential;
 mod drivers;
 mod faults;
 mod floods;

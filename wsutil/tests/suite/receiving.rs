@@ -41,9 +41,9 @@ fn fr36_at_every_split() {
 }
 
 #[test]
-fn fr36_at_every_pair_of_splits_of_the_first_20_bytes() {
-    for case in cases().iter().filter(|case| case.wire.len() < 30) {
-        let end = case.wire.len().min(20);
+fn fr36_at_every_pair_of_splits() {
+    for case in cases().iter().filter(|case| case.wire.len() < 20) {
+        let end = case.wire.len();
         for first in 0..=end {
             for second in first..=end {
                 let pieces = [&case.wire[..first], &case.wire[first..second], &case.wire[second..]];

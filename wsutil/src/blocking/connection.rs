@@ -11,11 +11,10 @@ use wscore::{
     Upgrader,
 };
 
+use super::transport::{close_timeout, linger};
 use crate::{
     CloseStatus, Deadlines, Endpoint, Error, Kind, Limits, Message, MessageError, OwnedMessage,
-    Piece, Prepared, SendError, Sending, Step, Timeout, Transport,
-    error::is_passing,
-    transport::{close_timeout, linger},
+    Piece, Prepared, SendError, Sending, Step, Timeout, Transport, drive::is_passing,
 };
 
 /// A WebSocket connection over a blocking stream: whole messages in and out.

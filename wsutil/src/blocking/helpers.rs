@@ -13,7 +13,7 @@ use wscore::{CloseCode, OpCode, Role};
 
 use crate::{
     Error, Kind, Message, OwnedMessage, Reader,
-    writer::{write_close, write_message},
+    blocking::writer::{write_close, write_message},
 };
 
 /// Reads the next message as this role receives it, with default [`Limits`](crate::Limits);

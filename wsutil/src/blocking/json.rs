@@ -69,5 +69,5 @@ pub fn write_json<T: Serialize + ?Sized, S: std::io::Write>(
     value: &T,
 ) -> Result<(), Error> {
     let text = to_text(value)?;
-    Ok(crate::writer::write_message(stream, role, Message::Text(&text))?)
+    Ok(super::writer::write_message(stream, role, Message::Text(&text))?)
 }
