@@ -1,14 +1,21 @@
 //! A message that is echoed in memory: the read's copy, decoding, encoding, and one write for all
 //! that came together. The floor does the same to bytes that it trusts.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::cast_possible_truncation,
+    reason = "a bench asserts its results"
+)]
+
 mod common;
 
 use std::{
     hint::black_box,
     io::{self, IoSlice, Read, Write},
+    time::Instant,
 };
 
-use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{BenchmarkId, Throughput};
 use wscore::{Frame, Handshake, Header, Role, cipher};
 use wsutil::{Connection, Endpoint, Plain};
 
@@ -117,31 +124,37 @@ fn connection(peer: &mut Peer<'_>) {
     }
 }
 
-fn messages(criterion: &mut Criterion) {
-    for (size, count, text) in POINTS {
+fn main() {
+    let mut criterion = common::criterion();
+    let columns = POINTS.map(|(size, count, text)| {
+        format!("{size} B ×{count}{}", if text { ", text" } else { "" })
+    });
+    let mut group = criterion.benchmark_group("message");
+    let mut buffer = vec![0; 256 << 10];
+    for ((size, count, text), column) in POINTS.into_iter().zip(&columns) {
         let burst = burst(size, count, text);
-        let kind = if text { "text" } else { "binary" };
-        let mut group = criterion.benchmark_group(format!("message/{kind}_{size}x{count}"));
         group.throughput(Throughput::Elements(count as u64));
         let mut measure = |name: &str, echo: &mut dyn FnMut(&mut Peer<'_>)| {
-            group.bench_function(name, |bencher| {
-                bencher.iter_custom(|bursts| {
+            group.bench_function(BenchmarkId::new(name, column), |bencher| {
+                bencher.iter_custom(|messages| {
+                    // A time for each message, not for each burst.
+                    let bursts = messages.div_ceil(count as u64);
                     let mut peer =
                         Peer { burst: &burst, at: burst.len(), bursts, written: 0, writes: 0 };
-                    let start = std::time::Instant::now();
+                    let start = Instant::now();
                     echo(&mut peer);
                     let took = start.elapsed();
                     let replies = bursts * (burst.len() - 4 * count) as u64;
                     assert_eq!(peer.written, replies, "every reply was written");
-                    took
+                    took.mul_f64(messages as f64 / (bursts * count as u64) as f64)
                 });
             });
         };
-        let mut buffer = vec![0; 256 << 10];
         measure("floor", &mut |peer| floor(peer, &mut buffer));
-        measure("connection", &mut |peer| connection(peer));
+        measure("Connection", &mut |peer| connection(peer));
     }
+    group.finish();
+    criterion.final_summary();
+    let columns: Vec<&str> = columns.iter().map(String::as_str).collect();
+    common::table("message", "floor", &["floor", "Connection"], &columns);
 }
-
-criterion_group!(benches, messages);
-criterion_main!(benches);

@@ -1,5 +1,7 @@
 //! The server that the Autobahn test suite tests: the path selects the driver.
 
+#![allow(clippy::duplicate_mod, reason = "each of the echoes stands alone, with `common`")]
+
 #[path = "echo_epoll.rs"]
 #[allow(dead_code, reason = "its main")]
 mod echo_epoll;
@@ -93,7 +95,7 @@ fn serve(mut stream: TcpStream) -> Result<(), Box<dyn Error>> {
             }
         }
         Driver::Tokio => with_tokio(stream, upgraded)?,
-        Driver::Epoll => in_a_loop(stream, upgraded)?,
+        Driver::Epoll => in_a_loop(stream, &upgraded)?,
     }
     Ok(())
 }
@@ -109,7 +111,7 @@ async fn with_tokio(stream: TcpStream, upgraded: Upgraded) -> Result<(), Box<dyn
     Ok(())
 }
 
-fn in_a_loop(stream: TcpStream, upgraded: Upgraded) -> Result<(), Box<dyn Error>> {
+fn in_a_loop(stream: TcpStream, upgraded: &Upgraded) -> Result<(), Box<dyn Error>> {
     stream.set_nonblocking(true)?;
     let mut endpoint = Endpoint::new(Role::Server).with_handshake(&upgraded.handshake);
     endpoint.receive(&upgraded.early_data);
