@@ -1,11 +1,12 @@
 //! The programs of the README: each of its lines stands in code that is compiled.
 
-use std::{error::Error, net::TcpStream, time::Duration};
+use std::{error::Error, net::TcpStream, thread, time::Duration};
 
 use wscore::{
-    DeadlineStream, Dialer, Frame, Headers, Origin, Rejection, Replay, Upgrader, random_mask,
-    write_frame,
+    CloseCode, DeadlineStream, Dialer, Frame, Headers, Origin, Rejection, Replay, Upgraded,
+    Upgrader, random_mask, write_frame,
 };
+use wsutil::{Connection, Deadlines, Limits, Prepared};
 
 #[allow(dead_code, reason = "compiled, not run: the server would wait for a client")]
 fn server(mut stream: TcpStream) -> Result<Replay<TcpStream>, Box<dyn Error>> {
@@ -34,6 +35,25 @@ fn client() -> Result<Option<String>, Box<dyn Error>> {
     Ok(handshake.protocol().map(Into::into))
 }
 
+#[allow(dead_code, reason = "compiled, not run: the server would wait for a client")]
+fn connection(stream: TcpStream, upgraded: Upgraded) -> Result<(), Box<dyn Error>> {
+    let mut connection = Connection::server(stream, upgraded)
+        .with_limits(Limits { message: 1 << 20, ..Limits::default() })
+        .with_deadlines(Deadlines::heartbeat(Duration::from_secs(25), Duration::from_secs(20)))?;
+    connection.send("welcome")?;
+    let (mut receiver, sender, flusher) = connection.split(TcpStream::try_clone)?;
+    thread::spawn(move || flusher.run());
+    let everyone = vec![sender.clone()];
+    while let Some(message) = receiver.receive()? {
+        let news = Prepared::new(message);
+        for sender in &everyone {
+            sender.try_send_prepared(&news)?;
+        }
+    }
+    sender.close(CloseCode::NORMAL, "bye")?;
+    Ok(())
+}
+
 /// The lines of a text without comment signs and space, as one word.
 fn squeezed(text: &str) -> String {
     text.lines()
@@ -45,12 +65,13 @@ fn squeezed(text: &str) -> String {
 
 #[test]
 fn every_program_of_the_readme_is_compiled() {
-    let compiled =
-        squeezed(include_str!("../../src/lib.rs")) + &squeezed(include_str!("readme.rs"));
+    let compiled = squeezed(include_str!("../../src/lib.rs"))
+        + &squeezed(include_str!("../../wsutil/src/lib.rs"))
+        + &squeezed(include_str!("readme.rs"));
     let readme = include_str!("../../README.md");
     let programs: Vec<_> =
         readme.split("```rust\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
-    assert_eq!(programs.len(), 5);
+    assert_eq!(programs.len(), 10);
     for program in programs {
         assert!(compiled.contains(&squeezed(program)), "not compiled anywhere:\n{program}");
     }

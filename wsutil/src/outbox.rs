@@ -155,7 +155,9 @@ impl Outbox {
         if self.bytes.is_empty() {
             self.bytes = pool::take();
         }
-        if self.start > 0 && self.lent.is_empty() {
+        // Only when it frees half of the buffer, so that a slow reader does not make us move all that
+        // waits for every message.
+        if self.start >= self.bytes.len() / 2 && self.lent.is_empty() {
             self.bytes.copy_within(self.start..self.end, 0);
             (self.start, self.end) = (0, self.end - self.start);
         }

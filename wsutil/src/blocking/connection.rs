@@ -1,7 +1,7 @@
 //! The blocking connection.
 
 use std::{
-    io::{self, IoSlice},
+    io::{self},
     net::TcpStream,
     time::{Duration, Instant},
 };
@@ -11,10 +11,13 @@ use wscore::{
     Upgrader,
 };
 
-use super::transport::{close_timeout, linger};
+use super::{
+    Reply,
+    transport::{close_timeout, linger},
+};
 use crate::{
-    CloseStatus, Deadlines, Endpoint, Error, Kind, Limits, Message, MessageError, OwnedMessage,
-    Piece, Prepared, SendError, Sending, Step, Timeout, Transport, drive::is_passing,
+    CloseStatus, Deadlines, Endpoint, Error, Limits, Message, MessageError, OwnedMessage, Piece,
+    Prepared, SendError, Sending, Step, Timeout, Transport, drive::is_passing,
 };
 
 /// A WebSocket connection over a blocking stream: whole messages in and out.
@@ -39,8 +42,12 @@ pub struct Connection<S> {
     endpoint: Endpoint,
     handshake: Handshake,
     close_timeout: Duration,
-    /// What the times of deadlines are since, and the read timeout that the stream has for them.
-    clock: Option<(Instant, Option<Duration>)>,
+    /// What the times of deadlines are since.
+    clock: Option<Instant>,
+    /// By when the peer has to answer our close frame.
+    closing: Option<Instant>,
+    /// The read timeout that the stream has for these.
+    armed: Option<Duration>,
     /// Set once the connection has ended, and how.
     end: Option<Result<(), Error>>,
 }
@@ -95,7 +102,16 @@ impl<S: Transport> Connection<S> {
     /// One end of a connection whose handshake was done elsewhere.
     pub fn from_parts(stream: S, endpoint: Endpoint, handshake: Handshake) -> Self {
         let close_timeout = close_timeout(endpoint.role());
-        Self { stream, endpoint, handshake, close_timeout, clock: None, end: None }
+        Self {
+            stream,
+            endpoint,
+            handshake,
+            close_timeout,
+            clock: None,
+            closing: None,
+            armed: None,
+            end: None,
+        }
     }
 
     fn new(stream: S, role: Role, handshake: Handshake, early_data: &[u8]) -> Self {
@@ -120,14 +136,14 @@ impl<S: Transport> Connection<S> {
     }
 
     /// The same with these deadlines for the peer, which are kept while a call waits for it. The
-    /// connection sets the timeouts of the stream then.
+    /// connection sets the timeouts of the stream then, which has to be a blocking one.
     ///
     /// # Errors
     /// What the stream fails with.
     pub fn with_deadlines(mut self, deadlines: Deadlines) -> io::Result<Self> {
         self.endpoint.set_deadlines(deadlines, Duration::ZERO);
         self.stream.set_write_timeout(deadlines.write)?;
-        self.clock = Some((Instant::now(), None));
+        self.clock = Some(Instant::now());
         Ok(self)
     }
 
@@ -144,7 +160,7 @@ impl<S: Transport> Connection<S> {
             return Ok(None);
         }
         let (message, sending) = self.endpoint.message();
-        Ok(Some((message, Reply { stream: &mut self.stream, sending, end: &mut self.end })))
+        Ok(Some((message, Reply::new(&mut self.stream, sending, &mut self.end))))
     }
 
     /// As [`receive`](Self::receive), with messages in pieces, as they come: memory does not
@@ -158,7 +174,7 @@ impl<S: Transport> Connection<S> {
             return Ok(None);
         }
         let (piece, sending) = self.endpoint.piece();
-        Ok(Some((piece, Reply { stream: &mut self.stream, sending, end: &mut self.end })))
+        Ok(Some((piece, Reply::new(&mut self.stream, sending, &mut self.end))))
     }
 
     /// Waits for the next message, to keep; `None` once the closing handshake is done.
@@ -216,7 +232,8 @@ impl<S: Transport> Connection<S> {
     }
 
     /// Closes the connection: says so to the peer, and waits for its answer; messages that still
-    /// come are thrown away. Then the stream is shut down.
+    /// come are thrown away. Then the stream is shut down. The stream has to be a blocking one; for
+    /// others there is [`Reply::close`].
     ///
     /// # Errors
     /// [`SendError::InvalidClose`] if the code or the reason cannot be sent, and nothing is;
@@ -224,27 +241,17 @@ impl<S: Transport> Connection<S> {
     /// [`receive`](Self::receive).
     pub fn close(&mut self, code: CloseCode, reason: &str) -> Result<(), Error> {
         self.endpoint.sending().close(code, reason)?;
-        let deadline = Instant::now() + self.close_timeout;
-        loop {
-            match deadline.saturating_duration_since(Instant::now()) {
-                Duration::ZERO => return Err(self.fail(Error::TimedOut(Timeout::Close))),
-                left => self.stream.set_read_timeout(Some(left))?,
-            }
-            // The deadline of closing is the nearest from here on.
-            self.clock = None;
-            match self.fill(Endpoint::step_piece) {
-                Ok(true) => {}
-                Ok(false) => return Ok(()),
-                Err(Error::Io(error)) if is_passing(&error) => {}
-                Err(error) => return Err(error),
-            }
-        }
+        self.closing.get_or_insert_with(|| Instant::now() + self.close_timeout);
+        // A peer that takes nothing does not keep us either.
+        self.stream.set_write_timeout(Some(self.close_timeout))?;
+        while self.fill(Endpoint::step_piece)? {}
+        Ok(())
     }
 
     /// The side that sends, without a message.
     fn reply(&mut self) -> Reply<'_, S> {
         let sending = self.endpoint.sending();
-        Reply { stream: &mut self.stream, sending, end: &mut self.end }
+        Reply::new(&mut self.stream, sending, &mut self.end)
     }
 
     fn sending(&mut self) -> Result<Sending<'_>, SendError> {
@@ -269,10 +276,10 @@ impl<S: Transport> Connection<S> {
                 Ok(Step::Message | Step::Piece) => return Ok(true),
                 Ok(Step::Write) => self.write_if_possible()?,
                 Ok(Step::Read) => {
-                    let timed = self.arm()?;
+                    let is_timed = self.arm()?;
                     self.write_if_possible()?;
                     match self.read() {
-                        Err(Error::Io(error)) if timed && is_passing(&error) => {}
+                        Err(Error::Io(error)) if is_timed && is_passing(&error) => {}
                         read => read?,
                     }
                 }
@@ -292,22 +299,39 @@ impl<S: Transport> Connection<S> {
     /// Does what is due, and sees to it that a read does not wait beyond the next deadline: whether
     /// it is bounded so.
     fn arm(&mut self) -> Result<bool, Error> {
-        let Some((origin, armed)) = &mut self.clock else { return Ok(false) };
-        let now = origin.elapsed();
-        let next = match self.endpoint.tick(now) {
-            Ok(next) => next,
-            // What it has done wrong is said by the next step.
-            Err(Timeout::Message) => return Ok(true),
-            Err(timeout) => return Err(self.fail(Error::TimedOut(timeout))),
+        let left = match (self.closing_left()?, self.next_tick()?) {
+            (None, None) => return Ok(false),
+            (Some(closing), Some(tick)) => closing.min(tick),
+            (closing, tick) => closing.or(tick).unwrap_or_default(),
         };
-        let Some(left) = next.map(|next| next.saturating_sub(now)) else { return Ok(false) };
         // A timeout holds for each read anew: one that is a little short does, and spares a call.
-        if armed.is_none_or(|armed| left < armed || armed < left / 2) {
+        if self.armed.is_none_or(|armed| left < armed || armed < left / 2) {
             let left = left.max(Duration::from_millis(1));
             self.stream.set_read_timeout(Some(left))?;
-            *armed = Some(left);
+            self.armed = Some(left);
         }
         Ok(true)
+    }
+
+    /// How long the peer still has to answer our close frame, if it has to.
+    fn closing_left(&mut self) -> Result<Option<Duration>, Error> {
+        let Some(closing) = self.closing else { return Ok(None) };
+        match closing.saturating_duration_since(Instant::now()) {
+            Duration::ZERO => Err(self.fail(Error::TimedOut(Timeout::Close))),
+            left => Ok(Some(left)),
+        }
+    }
+
+    /// How long until the next deadline, if there is one.
+    fn next_tick(&mut self) -> Result<Option<Duration>, Error> {
+        let Some(origin) = self.clock else { return Ok(None) };
+        let now = origin.elapsed();
+        match self.endpoint.tick(now) {
+            Ok(next) => Ok(next.map(|next| next.saturating_sub(now))),
+            // What it has done wrong is said by the next step.
+            Err(Timeout::Message) => Ok(Some(Duration::ZERO)),
+            Err(timeout) => Err(self.fail(Error::TimedOut(timeout))),
+        }
     }
 
     /// Writes what waits; a stream that takes nothing now does not keep us from reading.
@@ -402,134 +426,14 @@ impl<S> Connection<S> {
 
     /// The same over another stream.
     pub(crate) fn map_stream<T>(self, map: impl FnOnce(S) -> T) -> Connection<T> {
-        let Self { stream, endpoint, handshake, close_timeout, clock, end } = self;
+        let Self { stream, endpoint, handshake, close_timeout, clock, closing, armed, end } = self;
         let stream = map(stream);
-        Connection { stream, endpoint, handshake, close_timeout, clock, end }
+        Connection { stream, endpoint, handshake, close_timeout, clock, closing, armed, end }
     }
 
     /// The stream and the machine over it, which has what was received and not handed out, and
     /// what waits to be written.
     pub fn into_parts(self) -> (S, Endpoint, Handshake) {
         (self.stream, self.endpoint, self.handshake)
-    }
-}
-
-/// The side of a [`Connection`] that sends, while a message is lent.
-#[derive(Debug)]
-pub struct Reply<'c, S> {
-    stream: &'c mut S,
-    sending: Sending<'c>,
-    end: &'c mut Option<Result<(), Error>>,
-}
-
-impl<S: Transport> Reply<'_, S> {
-    /// Gathers a message; it is written before the connection waits for the next one, or when
-    /// much waits. Payload of the received message is sent from where it lies.
-    ///
-    /// # Errors
-    /// As [`Connection::send`].
-    pub fn send<'m>(&mut self, message: impl Into<Message<'m>>) -> Result<(), Error> {
-        self.check()?;
-        let mut rest = self.sending.message_or_header(message.into())?;
-        while !rest.is_empty() {
-            match self.write(rest) {
-                Ok(behind) => rest = &rest[behind..],
-                Err(error) => {
-                    self.sending.put_bytes(rest);
-                    return Err(error);
-                }
-            }
-        }
-        if self.sending.is_to_write() { self.flush() } else { Ok(()) }
-    }
-
-    /// Gathers a message that was encoded before.
-    ///
-    /// # Errors
-    /// As [`Connection::send`].
-    pub fn send_prepared(&mut self, message: &Prepared) -> Result<(), Error> {
-        self.check()?;
-        self.sending.prepared(message)?;
-        if self.sending.is_to_write() { self.flush() } else { Ok(()) }
-    }
-
-    /// Gathers a piece of a message, in a frame of its own; the message ends with it if `fin`.
-    /// Behind the first piece the kind does not matter.
-    ///
-    /// # Errors
-    /// As [`Connection::send`].
-    pub fn send_piece(&mut self, kind: Kind, fin: bool, payload: &[u8]) -> Result<(), Error> {
-        self.check()?;
-        self.sending.piece(kind, fin, payload)?;
-        if self.sending.is_to_write() { self.flush() } else { Ok(()) }
-    }
-
-    /// Gathers a ping.
-    ///
-    /// # Errors
-    /// As [`Connection::ping`].
-    pub fn ping(&mut self, payload: &[u8]) -> Result<(), Error> {
-        self.check()?;
-        Ok(self.sending.ping(payload)?)
-    }
-
-    /// Gathers a close frame; go on receiving until the peer has answered it.
-    ///
-    /// # Errors
-    /// [`SendError::InvalidClose`] if the code or the reason cannot be sent.
-    pub fn close(&mut self, code: CloseCode, reason: &str) -> Result<(), Error> {
-        Ok(self.sending.close(code, reason)?)
-    }
-
-    /// Writes what waits.
-    ///
-    /// # Errors
-    /// [`Error::Io`].
-    pub fn flush(&mut self) -> Result<(), Error> {
-        if self.sending.pending() == 0 {
-            return Ok(());
-        }
-        while self.sending.pending() > 0 {
-            self.write(&[])?;
-        }
-        self.stream.flush().map_err(|error| self.fail(error))
-    }
-
-    fn check(&self) -> Result<(), SendError> {
-        if self.end.is_some() { Err(SendError::Closed) } else { Ok(()) }
-    }
-
-    /// One write of what waits and of this behind it: how many bytes of this were written.
-    fn write(&mut self, behind: &[u8]) -> Result<usize, Error> {
-        loop {
-            let result = match self.sending.one_piece() {
-                Some(piece) if behind.is_empty() => self.stream.write(piece),
-                _ => {
-                    let mut slices = [IoSlice::new(&[]); 64];
-                    let pieces = self.sending.pieces().chain([behind]);
-                    let used = slices
-                        .iter_mut()
-                        .zip(pieces)
-                        .map(|(slice, piece)| *slice = IoSlice::new(piece));
-                    let used = used.count();
-                    self.stream.write_vectored(&slices[..used])
-                }
-            };
-            match result {
-                Ok(0) => return Err(self.fail(io::ErrorKind::WriteZero.into())),
-                Ok(written) => return Ok(self.sending.advance(written, behind.len())),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(self.fail(error)),
-            }
-        }
-    }
-
-    /// Ends the connection with this error, unless it passes.
-    fn fail(&mut self, error: io::Error) -> Error {
-        let error = Error::Io(error);
-        if error.close_code().is_some() {
-            *self.end = Some(Err(error.again()));
-        }
-        error
     }
 }

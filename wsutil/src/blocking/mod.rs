@@ -7,11 +7,12 @@ mod join;
 pub(crate) mod json;
 mod pieces;
 mod reader;
+mod reply;
 mod split;
 pub(crate) mod transport;
 mod writer;
 
-pub use connection::{Connection, Reply, accept, connect};
+pub use connection::{Connection, accept, connect};
 pub use helpers::{
     next_reader, read_client_binary, read_client_data, read_client_text, read_message,
     read_server_binary, read_server_data, read_server_text, write_client_binary,
@@ -23,6 +24,7 @@ pub use join::{JoinMessages, join_messages};
 pub use json::{read_json, write_json};
 pub use pieces::{CipherReader, CipherWriter, Utf8Reader};
 pub use reader::{Control, Reader};
+pub use reply::Reply;
 pub use split::{Flusher, Receiver, Sender};
 pub use transport::{Plain, Transport};
 pub use writer::{ControlWriter, Writer};

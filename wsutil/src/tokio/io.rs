@@ -1,4 +1,4 @@
-//! Writing what waits, for the connection and its halves.
+//! Writing what waits, and the last of it.
 
 use std::{
     io::{self, IoSlice},
@@ -6,7 +6,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use ::tokio::io::AsyncWrite;
+use ::tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::Sending;
 
@@ -50,6 +50,30 @@ pub(super) fn poll_flush<S: AsyncWrite + Unpin>(
     if *held {
         ready!(Pin::new(stream).poll_flush(cx))?;
         *held = false;
+    }
+    Poll::Ready(Ok(()))
+}
+
+/// Says that nothing more is written, and reads what the peer still sends: a stream that is closed
+/// with unread bytes is reset, and the reset can overtake a close frame.
+pub(super) fn poll_linger<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: &mut S,
+    is_shut: &mut bool,
+    left: &mut usize,
+    cx: &mut Context<'_>,
+) -> Poll<io::Result<()>> {
+    if !*is_shut {
+        ready!(Pin::new(&mut *stream).poll_shutdown(cx))?;
+        *is_shut = true;
+    }
+    let mut discarded = [0; 4096];
+    while *left > 0 {
+        let mut room = ReadBuf::new(&mut discarded);
+        ready!(Pin::new(&mut *stream).poll_read(cx, &mut room))?;
+        match room.filled().len() {
+            0 => break,
+            read => *left = left.saturating_sub(read),
+        }
     }
     Poll::Ready(Ok(()))
 }

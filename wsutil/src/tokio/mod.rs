@@ -6,9 +6,11 @@ mod connection;
 mod io;
 #[cfg(feature = "json")]
 mod json;
+mod reply;
 mod split;
 #[cfg(feature = "futures")]
 mod stream;
 
-pub use connection::{Connection, Reply, accept, connect};
+pub use connection::{Connection, accept, connect};
+pub use reply::Reply;
 pub use split::{Flusher, Receiver, Sender};
