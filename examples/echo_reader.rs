@@ -28,9 +28,7 @@ pub(crate) fn echo(stream: &TcpStream, early_data: Vec<u8>) -> Result<(), Box<dy
     let mut reader = Reader::new(Replay::new(early_data, stream), Role::Server);
     let mut writer = Writer::new(stream, Role::Server, OpCode::Text).with_fragments(64 * 1024);
     while let Some(header) = reader.next_frame()? {
-        writer.reset(header.opcode)?;
-        // A message may be empty, and is one all the same.
-        writer.write_all(&[])?;
+        writer.begin(header.opcode)?;
         io::copy(&mut reader, &mut writer)?;
         writer.flush()?;
     }

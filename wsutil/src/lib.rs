@@ -71,8 +71,7 @@
 //!     let mut reader = Reader::new(stream, Role::Server);
 //!     let mut writer = Writer::new(stream, Role::Server, OpCode::Text).with_fragments(64 * 1024);
 //!     while let Some(header) = reader.next_frame()? {
-//!         writer.reset(header.opcode)?;
-//!         writer.write_all(&[])?;
+//!         writer.begin(header.opcode)?;
 //!         io::copy(&mut reader, &mut writer)?;
 //!         writer.flush()?;
 //!     }

@@ -81,6 +81,17 @@ impl<S: Write> Writer<S> {
         Ok(())
     }
 
+    /// Begins a message of this opcode, which may stay empty: [`reset`](Self::reset), and a flush
+    /// writes it even if nothing is written to it.
+    ///
+    /// # Errors
+    /// As [`reset`](Self::reset).
+    pub fn begin(&mut self, opcode: OpCode) -> io::Result<()> {
+        self.reset(opcode)?;
+        self.is_begun = true;
+        Ok(())
+    }
+
     /// How many bytes of payload are gathered.
     #[must_use]
     pub const fn buffered(&self) -> usize {

@@ -259,13 +259,11 @@ fn gorilla_framing_through_writer_and_reader() {
                     let payload: Vec<u8> = (0..size).map(|at| b'a' + (at % 26) as u8).collect();
                     let mut wire = vec![];
                     let mut writer =
-                        Writer::new(&mut wire, role, OpCode::Text).with_fragments(fragment);
-                    writer.write_all(&[]).unwrap();
+                        Writer::new(&mut wire, role, OpCode::Binary).with_fragments(fragment);
+                    writer.begin(OpCode::Text).unwrap();
                     for piece in payload.chunks(chunk.min(size.max(1))) {
                         writer.write_all(piece).unwrap();
                     }
-                    // An empty write begins a message too.
-                    let _ = writer.write(&[]).unwrap();
                     writer.flush().unwrap();
                     writer.flush().unwrap();
                     drop(writer);
