@@ -113,7 +113,7 @@ async fn with_tokio(stream: TcpStream, upgraded: Upgraded) -> Result<(), Box<dyn
 
 fn in_a_loop(stream: TcpStream, upgraded: &Upgraded) -> Result<(), Box<dyn Error>> {
     stream.set_nonblocking(true)?;
-    let mut endpoint = Endpoint::new(Role::Server).with_handshake(&upgraded.handshake);
+    let mut endpoint = Endpoint::new(Role::Server);
     endpoint.receive(&upgraded.early_data);
     let mut clients = echo_epoll::Loop::new()?;
     clients.add_upgraded(mio::net::TcpStream::from_std(stream), endpoint)?;

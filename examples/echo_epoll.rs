@@ -250,8 +250,8 @@ fn shake_hands(
         let mut answer = vec![];
         let shaken = match upgrader.advance(parser, received, &mut (), &mut answer) {
             Ok(None) => continue,
-            Ok(Some((handshake, size))) => {
-                let mut endpoint = Endpoint::new(Role::Server).with_handshake(&handshake);
+            Ok(Some((_, size))) => {
+                let mut endpoint = Endpoint::new(Role::Server);
                 endpoint.receive(&received[size..]);
                 Shaken::Open(Box::new(endpoint))
             }

@@ -11,7 +11,7 @@
 use alloc::boxed::Box;
 use core::time::Duration;
 
-use wscore::{Handshake, Role, Rsv};
+use wscore::{Role, Rsv};
 
 use crate::{
     CloseStatus, Deadlines, Encoder, Kind, Limits, Message, MessageError, Piece, Sending,
@@ -19,6 +19,7 @@ use crate::{
     decoder::{Decoder, Event},
     inbox::Inbox,
     sending::Outgoing,
+    text::validated,
 };
 
 /// One end of a connection: decodes what is received, answers control frames, closes, and gathers
@@ -103,7 +104,8 @@ pub enum Step {
 }
 
 impl Endpoint {
-    /// One end with this role, default [`Limits`], and no extensions.
+    /// One end with this role, default [`Limits`], and no extensions: a frame with an RSV bit fails
+    /// the connection.
     #[cfg(feature = "std")]
     #[must_use]
     pub fn new(role: Role) -> Self {
@@ -122,13 +124,6 @@ impl Endpoint {
             asked: false,
             watch: None,
         }
-    }
-
-    /// The same with what a handshake agreed on.
-    #[must_use]
-    pub fn with_handshake(mut self, handshake: &Handshake) -> Self {
-        self.decoder = self.decoder.with_extension_rsv(handshake.rsv());
-        self
     }
 
     /// Holds the peer to these limits from the next frame on.
@@ -242,12 +237,17 @@ impl Endpoint {
     ///
     /// # Panics
     /// If the last step was another.
+    #[allow(unsafe_code)]
     #[inline]
     pub fn message(&mut self) -> (Message<'_>, Sending<'_>) {
         let Holds::Message(kind) = self.holds else { no_message() };
+        let payload = self.inbox.message();
         let message = match kind {
-            Kind::Text => Message::Text(crate::text::validated(self.inbox.message())),
-            Kind::Binary => Message::Binary(self.inbox.message()),
+            // SAFETY: `hold` made this a message with its last piece. The decoder, which no extension
+            // keeps from it, passed every piece of it through `Utf8` and finished the text with the
+            // last, and `Inbox::take` put them one behind the other.
+            Kind::Text => Message::Text(unsafe { validated(payload) }),
+            Kind::Binary => Message::Binary(payload),
         };
         (message, Sending::new(&mut self.outgoing, self.inbox.bytes()))
     }

@@ -43,6 +43,12 @@ impl Outbox {
         self.end - self.start + self.lent_len
     }
 
+    /// Whether so many bytes of its own wait, or so many in all.
+    #[inline]
+    pub(crate) const fn is_over(&self, own: usize, all: usize) -> bool {
+        self.end - self.start >= own || self.pending() >= all
+    }
+
     /// Whether some of what waits lies among the received bytes.
     pub(crate) fn has_lent(&self) -> bool {
         self.lent_len > 0

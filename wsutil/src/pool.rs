@@ -2,8 +2,9 @@
 
 use std::{cell::RefCell, vec, vec::Vec};
 
-/// How large a buffer is when it is new, in bytes.
-pub(crate) const SIZE: usize = 128 * 1024;
+/// How large a buffer is when it is new, in bytes: what one read brings at the most, though only
+/// as much of it is ever touched as comes.
+pub(crate) const SIZE: usize = 512 * 1024;
 
 /// The most bytes that a thread keeps while no connection needs them.
 const MAX_KEPT: usize = 4 << 20;

@@ -7,8 +7,12 @@ use crate::{
     outbox::Outbox,
 };
 
-/// From here on the stream should take some before more is gathered, in bytes.
+/// From here on the stream should take some before more is copied, in bytes.
 const SOFT_LIMIT: usize = 64 * 1024;
+
+/// From here on the stream should take some before more is gathered, with what is not copied but
+/// lies among the received bytes anyway.
+const GATHER_LIMIT: usize = 512 * 1024;
 
 /// From here on no message of ours is taken, in bytes.
 const HARD_LIMIT: usize = 1024 * 1024;
@@ -36,7 +40,7 @@ impl Outgoing {
     /// Whether so much waits that it should be written before more is gathered.
     #[inline]
     pub(crate) const fn is_to_write(&self) -> bool {
-        self.outbox.pending() >= SOFT_LIMIT || self.control.is_full()
+        self.outbox.is_over(SOFT_LIMIT, GATHER_LIMIT) || self.control.is_full()
     }
 
     #[cold]
@@ -154,7 +158,7 @@ impl<'a> Sending<'a> {
     #[must_use]
     #[inline]
     pub fn is_to_write(&self) -> bool {
-        self.pending() >= SOFT_LIMIT
+        self.out.is_to_write()
     }
 
     /// What waits to be written, in order.

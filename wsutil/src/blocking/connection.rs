@@ -115,7 +115,7 @@ impl<S: Transport> Connection<S> {
     }
 
     fn new(stream: S, role: Role, handshake: Handshake, early_data: &[u8]) -> Self {
-        let mut endpoint = Endpoint::new(role).with_handshake(&handshake);
+        let mut endpoint = Endpoint::new(role);
         endpoint.receive(early_data);
         Self::from_parts(stream, endpoint, handshake)
     }
