@@ -158,7 +158,7 @@ impl Decoder {
     ///
     /// # Errors
     /// [`MessageError`], as soon as the peer can no longer mend it; the same again from then on.
-    #[inline]
+    #[inline(always)]
     pub fn decode<'b>(&mut self, received: &'b mut [u8]) -> Result<Decoded<'b>, MessageError> {
         match self.ended {
             None => {}
@@ -172,7 +172,7 @@ impl Decoder {
         decoded
     }
 
-    #[inline]
+    #[inline(always)]
     fn advance<'b>(&mut self, received: &'b mut [u8]) -> Result<Decoded<'b>, MessageError> {
         if self.left > 0 {
             return self.piece(received, 0);
@@ -202,7 +202,7 @@ impl Decoder {
     }
 
     /// A message in one frame that is here whole: nothing is to be remembered.
-    #[inline]
+    #[inline(always)]
     fn whole<'b>(
         &self,
         header: &Header,

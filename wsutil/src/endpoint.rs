@@ -20,6 +20,7 @@ use crate::{
     inbox::Inbox,
     sending::Outgoing,
     text::validated,
+    trace,
 };
 
 /// One end of a connection: decodes what is received, answers control frames, closes, and gathers
@@ -337,7 +338,7 @@ impl Endpoint {
         self.decoder.is_inside_message() || !self.inbox.is_empty()
     }
 
-    #[inline]
+    #[inline(always)]
     fn advance(&mut self, whole: bool) -> Result<Step, MessageError> {
         if let Some(error) = self.failed {
             return Err(error);
@@ -356,6 +357,7 @@ impl Endpoint {
                 }
             };
             let used = decoded.used;
+            decoded.event.iter().for_each(trace::received);
             match decoded.event {
                 None if used == 0 => return Ok(self.end_or_read()),
                 None => self.inbox.take(used, 0),
@@ -391,13 +393,13 @@ impl Endpoint {
         if self.outgoing.control.close_received.is_some() { Step::Closed } else { Step::Read }
     }
 
-    #[inline]
+    #[inline(always)]
     fn is_to_write(&self) -> bool {
         !self.asked && self.outgoing.is_to_write()
     }
 
     /// What was lent before is not looked at any more.
-    #[inline]
+    #[inline(always)]
     fn release(&mut self) {
         self.holds = match self.holds {
             beginning @ Holds::Beginning { .. } => beginning,
@@ -413,7 +415,7 @@ impl Endpoint {
     }
 
     /// The inbox has one more piece: whether there is something to hand out.
-    #[inline]
+    #[inline(always)]
     fn hold(&mut self, kind: Kind, last: bool, whole: bool) -> Option<Step> {
         let Holds::Beginning { handed_out, skip } = self.holds else { return None };
         if whole && (handed_out || skip) {

@@ -102,14 +102,15 @@
 //! - `tokio`: the connection in [`tokio`].
 //! - `futures`: `Stream` and `Sink` for it.
 //! - `json`: messages as JSON.
+//! - `tracing`: every frame is told to `tracing`, without its payload; [`Traced`] shows bytes.
 
 #![cfg_attr(not(feature = "std"), no_std)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![cfg_attr(
-    not(feature = "tokio"),
+    not(all(feature = "tokio", feature = "tracing")),
     allow(
         rustdoc::broken_intra_doc_links,
-        reason = "links to the module of a feature that is off"
+        reason = "links to what a feature that is off would add"
     )
 )]
 extern crate alloc;
@@ -131,6 +132,8 @@ mod pool;
 mod prepared;
 mod sending;
 mod text;
+#[cfg_attr(not(feature = "tracing"), path = "trace_none.rs")]
+mod trace;
 mod utf8;
 
 #[cfg(feature = "std")]
@@ -158,3 +161,5 @@ pub use utf8::{NotUtf8, Utf8};
 pub use blocking::*;
 #[cfg(feature = "std")]
 pub use drive::Error;
+#[cfg(feature = "tracing")]
+pub use trace::Traced;

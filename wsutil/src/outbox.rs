@@ -12,7 +12,7 @@ use alloc::{collections::VecDeque, vec::Vec};
 
 use wscore::{Header, copy_masked};
 
-use crate::pool;
+use crate::{pool, trace};
 
 /// Payload among the received bytes.
 #[derive(Clone, Copy, Debug)]
@@ -55,8 +55,9 @@ impl Outbox {
     }
 
     /// Appends a frame; the payload is masked if the header has a mask.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn put(&mut self, header: &Header, payload: &[u8]) {
+        trace::sent(header);
         let encoded = header.encode();
         // Wide enough for the header's whole block, whatever its size.
         let room = self.room(16 + payload.len());

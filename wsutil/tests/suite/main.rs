@@ -24,4 +24,5 @@ mod receiving;
 #[allow(dead_code, reason = "the parts that wscore's tests need")]
 mod rig;
 mod sending;
+mod traces;
 mod waiting;
