@@ -1,4 +1,16 @@
-"""Echoes through a server with Python's websockets: text and binary, 0 B to 16 MiB."""
+"""Python's websockets against our examples, as their client or as their server.
+
+Usage: echo.py client URL    checks a server that echoes
+       echo.py server [HOW]  serves one connection, on any port
+
+HOW says what the server does:
+  check    checks that the client echoes, then closes; this is the default
+  invalid  sends text that is not UTF-8, for which the client closes
+  drop     goes without a close frame
+  echo     echoes until the client closes
+
+Prints one line that sums up. Exit code: 0 if all is as it should be, 1 otherwise.
+"""
 
 import asyncio
 import random
@@ -6,27 +18,128 @@ import sys
 
 import websockets
 
+# Around every form of length, and up to our limit; the same in the other languages.
+SIZES = (0, 1, 125, 126, 65535, 65536, 1 << 20, 16 << 20)
 
-async def main(url):
-    async with websockets.connect(url, max_size=None) as connection:
-        for size in (0, 1, 125, 126, 127, 65535, 65536, 1 << 20, 16 << 20):
-            data = random.Random(size).randbytes(size)
-            await connection.send(data)
-            assert await connection.recv() == data, f"binary, {size} bytes"
-            text = ("aé€🦀" * (size // 10 + 1)).encode()[:size].decode(errors="ignore")
-            await connection.send(text)
-            assert await connection.recv() == text, f"text, {size} bytes"
-        await connection.send(["in ", "three ", "fragments: é"])
-        assert await connection.recv() == "in three fragments: é"
-        await (await connection.ping(b"payload"))
-    assert connection.close_code == 1000, connection.close_code
+
+def binary(size):
+    return random.Random(size).randbytes(size)
+
+
+def text(size):
+    """So many bytes, in characters of every length."""
+    return "aé€🦀" * (size // 10) + "x" * (size % 10)
+
+
+async def check_echo(connection):
+    # It is offered by default, and none of ours takes it.
+    assert not connection.protocol.extensions, "an extension was agreed on"
+    for size in SIZES:
+        for message in (binary(size), text(size)):
+            await check_back(connection, [message], connection.send(message))
+    for size in (0, 1, 125):
+        await (await connection.ping(binary(size)))
+    await connection.pong(b"nobody asked")
+    for message in (binary(1 << 20), text(1 << 20)):
+        is_text = isinstance(message, str)
+        data = message.encode() if is_text else message
+        await check_back(connection, [message], connection.send(cut(connection, data), text=is_text))
+    many = [kind(size) for size in range(0, 10_000, 99) for kind in (binary, text)]
+    await check_back(connection, many, send_all(connection, many))
+
+
+async def check_back(connection, messages, send):
+    # Sent meanwhile: the peer may echo the beginning of a message before it has its end.
+    sending = asyncio.create_task(send)
+    for message in messages:
+        kind = type(message).__name__
+        assert await connection.recv() == message, f"{kind}, {len(message)} long, came back changed"
+    await sending
+
+
+async def cut(connection, data):
+    """Fragments, inside characters too; between them, pings that are answered at once."""
+    for start in range(0, len(data), 99_999):
+        yield data[start : start + 99_999]
+        await (await connection.ping())
+
+
+async def send_all(connection, messages):
+    for message in messages:
+        await connection.send(message)
+
+
+async def client(url):
+    # Loopback needs no proxy.
+    async with websockets.connect(url, max_size=None, proxy=None) as connection:
+        await check_echo(connection)
+        await connection.close(4000, "enough")
+        assert connection.close_code == 4000, f"close was answered with {connection.close_code}"
+    async with websockets.connect(url, proxy=None) as connection:
+        await connection.send(b"\xff", text=True)
+        await check_closed(connection, 1007, "UTF-8")
     try:
-        await websockets.connect(url, additional_headers={"Content-Length": "1"})
+        await websockets.connect(url, proxy=None, additional_headers={"Content-Length": "1"})
     except websockets.InvalidStatus as refusal:
-        assert refusal.response.status_code == 400
+        assert refusal.response.status_code == 400, refusal
     else:
         raise AssertionError("a request with a body was accepted")
+    return "every message came back; both sides closed; a request with a body was refused"
 
 
-asyncio.run(main(sys.argv[1]))
-print(f"{sys.argv[1]}: every message came back")
+async def check_closed(connection, code, word=""):
+    """Waits until the peer has closed with this code, and a reason with this word in it."""
+    await connection.wait_closed()
+    code_and_reason = f"closed with {connection.close_code} {connection.close_reason!r}"
+    assert connection.close_code == code and word in connection.close_reason, code_and_reason
+
+
+async def check(connection):
+    await check_echo(connection)
+    await connection.close(4000, "enough")
+    assert connection.close_code == 4000, f"close was answered with {connection.close_code}"
+    return "every message came back; we closed"
+
+
+async def invalid(connection):
+    await connection.send(b"\xff", text=True)
+    await check_closed(connection, 1007, "UTF-8")
+    return "text that is not UTF-8 was refused"
+
+
+async def drop(connection):
+    await check_back(connection, ["before"], connection.send("before"))
+    connection.transport.abort()
+    return "we went without a close frame"
+
+
+async def echo(connection):
+    async for message in connection:
+        await connection.send(message)
+    await check_closed(connection, 1000)
+    return "the client closed"
+
+
+async def server(how="check"):
+    serve = {"check": check, "invalid": invalid, "drop": drop, "echo": echo}[how]
+    summary = asyncio.get_running_loop().create_future()
+
+    async def serve_one(connection):
+        try:
+            summary.set_result(await serve(connection))
+        except Exception as error:
+            summary.set_exception(error)
+
+    async with websockets.serve(serve_one, "127.0.0.1", 0, max_size=None) as listener:
+        host, port = listener.sockets[0].getsockname()
+        print(f"listening on ws://{host}:{port}/", flush=True)
+        return await summary
+
+
+role, *rest = sys.argv[1:] or ["--help"]
+if role not in ("client", "server"):
+    sys.exit(__doc__)
+try:
+    print(asyncio.run({"client": client, "server": server}[role](*rest)))
+except Exception as error:
+    sys.exit(f"error: {type(error).__name__}: {error}")
