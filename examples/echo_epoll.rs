@@ -108,6 +108,7 @@ impl Loop {
     /// Waits for sockets and serves them: whether there are new ones to accept.
     pub(crate) fn turn(&mut self) -> io::Result<bool> {
         let mut events = std::mem::replace(&mut self.events, Events::with_capacity(0));
+        self.forget_met_deadlines();
         let timeout =
             self.deadlines.front().map(|(at, _)| at.saturating_duration_since(Instant::now()));
         match self.poll.poll(&mut events, timeout) {
@@ -162,6 +163,16 @@ impl Loop {
         self.clients[key].deadline = Some(at);
         let place = self.deadlines.partition_point(|(other, _)| *other <= at);
         self.deadlines.insert(place, (at, key));
+    }
+
+    /// So that the clock is asked only while there is something to wait for.
+    fn forget_met_deadlines(&mut self) {
+        while let Some(&(at, key)) = self.deadlines.front() {
+            if self.clients.get(key).is_some_and(|client| client.deadline == Some(at)) {
+                return;
+            }
+            self.deadlines.pop_front();
+        }
     }
 
     fn drop_late(&mut self) {
@@ -310,7 +321,7 @@ fn write(stream: &mut TcpStream, endpoint: &mut Endpoint) -> io::Result<bool> {
         let result = match endpoint.one_piece() {
             Some(piece) => stream.write(piece),
             None => {
-                let mut slices = [IoSlice::new(&[]); 64];
+                let mut slices = [IoSlice::new(&[]); 32];
                 let pieces = slices.iter_mut().zip(endpoint.pieces());
                 let count = pieces.map(|(slice, piece)| *slice = IoSlice::new(piece)).count();
                 stream.write_vectored(&slices[..count])

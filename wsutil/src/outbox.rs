@@ -100,6 +100,13 @@ impl Outbox {
             .filter(|piece| !piece.is_empty())
     }
 
+    /// The most pieces that [`pieces`](Self::pieces) yields.
+    #[cfg(feature = "std")]
+    #[inline]
+    pub(crate) fn piece_count(&self) -> usize {
+        2 * self.lent.len() + 1
+    }
+
     /// What waits, if it is in one piece of its own.
     #[inline]
     pub(crate) fn one_piece(&self) -> Option<&[u8]> {

@@ -24,6 +24,14 @@ const LENT_SIZE: usize = 4 * 1024;
 #[cfg(feature = "std")]
 const LARGE_SIZE: usize = 16 * 1024;
 
+/// Slices of a vectored write that is not large: an array of them is quickly made.
+#[cfg(feature = "std")]
+pub(crate) const FEW_SLICES: usize = 8;
+
+/// Slices of a vectored write at the most.
+#[cfg(feature = "std")]
+pub(crate) const MANY_SLICES: usize = 64;
+
 /// What is on its way out, and what decides it.
 #[derive(Debug)]
 pub(crate) struct Outgoing {
@@ -164,6 +172,28 @@ impl<'a> Sending<'a> {
     /// What waits to be written, in order.
     pub fn pieces(&self) -> impl Iterator<Item = &[u8]> {
         self.out.outbox.pieces(self.received)
+    }
+
+    /// What waits to be written as slices for one vectored write, with `behind` behind it if there
+    /// is room: the `slices` that are used.
+    #[cfg(feature = "std")]
+    pub(crate) fn slices<'s>(
+        &'s self,
+        behind: &'s [u8],
+        slices: &'s mut [std::io::IoSlice<'s>],
+    ) -> &'s [std::io::IoSlice<'s>] {
+        let pieces = self.pieces().chain([behind]);
+        let used = slices.iter_mut().zip(pieces).map(|(slice, piece)| {
+            *slice = std::io::IoSlice::new(piece);
+        });
+        let used = used.count();
+        &slices[..used]
+    }
+
+    /// Whether what waits, and one piece more, fits a vectored write of a few slices.
+    #[cfg(feature = "std")]
+    pub(crate) fn is_in_few_pieces(&self) -> bool {
+        self.out.outbox.piece_count() < FEW_SLICES
     }
 
     /// What waits to be written, if it is in one piece; empty if nothing waits.

@@ -4,7 +4,10 @@ use std::io::{self, IoSlice};
 
 use wscore::CloseCode;
 
-use crate::{Error, Kind, Message, Prepared, SendError, Sending, Transport};
+use crate::{
+    Error, Kind, Message, Prepared, SendError, Sending, Transport,
+    sending::{FEW_SLICES, MANY_SLICES},
+};
 
 /// The side of a [`Connection`] that sends, while a message is lent.
 #[derive(Debug)]
@@ -104,15 +107,13 @@ impl<'c, S: Transport> Reply<'c, S> {
         loop {
             let result = match self.sending.one_piece() {
                 Some(piece) if behind.is_empty() => self.stream.write(piece),
+                _ if self.sending.is_in_few_pieces() => {
+                    let mut slices = [IoSlice::new(&[]); FEW_SLICES];
+                    self.stream.write_vectored(self.sending.slices(behind, &mut slices))
+                }
                 _ => {
-                    let mut slices = [IoSlice::new(&[]); 64];
-                    let pieces = self.sending.pieces().chain([behind]);
-                    let used = slices
-                        .iter_mut()
-                        .zip(pieces)
-                        .map(|(slice, piece)| *slice = IoSlice::new(piece));
-                    let used = used.count();
-                    self.stream.write_vectored(&slices[..used])
+                    let mut slices = [IoSlice::new(&[]); MANY_SLICES];
+                    self.stream.write_vectored(self.sending.slices(behind, &mut slices))
                 }
             };
             match result {

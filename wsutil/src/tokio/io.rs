@@ -8,7 +8,10 @@ use std::{
 
 use ::tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::Sending;
+use crate::{
+    Sending,
+    sending::{FEW_SLICES, MANY_SLICES},
+};
 
 /// One write of what waits and of `behind` behind it: how many bytes of the latter were written.
 pub(super) fn poll_write<S: AsyncWrite + Unpin>(
@@ -20,14 +23,13 @@ pub(super) fn poll_write<S: AsyncWrite + Unpin>(
     let stream = Pin::new(stream);
     let written = match sending.one_piece() {
         Some(piece) if behind.is_empty() => ready!(stream.poll_write(cx, piece))?,
+        _ if sending.is_in_few_pieces() => {
+            let mut slices = [IoSlice::new(&[]); FEW_SLICES];
+            ready!(stream.poll_write_vectored(cx, sending.slices(behind, &mut slices)))?
+        }
         _ => {
-            let mut slices = [IoSlice::new(&[]); 64];
-            let mut used = 0;
-            for (slice, piece) in slices.iter_mut().zip(sending.pieces().chain([behind])) {
-                *slice = IoSlice::new(piece);
-                used += 1;
-            }
-            ready!(stream.poll_write_vectored(cx, &slices[..used]))?
+            let mut slices = [IoSlice::new(&[]); MANY_SLICES];
+            ready!(stream.poll_write_vectored(cx, sending.slices(behind, &mut slices)))?
         }
     };
     match written {
