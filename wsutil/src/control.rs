@@ -38,7 +38,7 @@ const MAX_PONGS: u8 = 64;
 /// How far the closing handshake is, and which pongs wait.
 #[derive(Debug, Default)]
 pub(crate) struct Control {
-    /// Our close frame is sent: no other frame follows it.
+    /// Our close frame is sent: nothing follows it but pongs, until the peer has closed too.
     pub(crate) close_sent: bool,
     /// The peer's close frame.
     pub(crate) close_received: Option<CloseStatus>,
@@ -93,11 +93,13 @@ impl Control {
 
     /// The peer is told what it did wrong.
     pub(crate) fn fail(&mut self, error: &MessageError, encoder: &Encoder, out: &mut Outbox) {
+        // RFC 6455 §7.1.7: nothing is sent but the close frame.
+        self.late = None;
         let body = CloseBody::truncated(error.close_code(), &alloc::format!("{error}"));
         self.send_close(&body.unwrap_or(CloseBody::EMPTY), encoder, out);
     }
 
-    /// One close frame is sent, and none after it.
+    /// One close frame is sent, and no other.
     pub(crate) fn send_close(&mut self, body: &CloseBody, encoder: &Encoder, out: &mut Outbox) {
         if !core::mem::replace(&mut self.close_sent, true) {
             out.put(&encoder.control(OpCode::Close, body.as_ref().len()), body.as_ref());

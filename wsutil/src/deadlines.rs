@@ -44,6 +44,15 @@ impl Deadlines {
     }
 }
 
+impl Deadlines {
+    /// How long a peer may take nothing: what is said, or as long as a heartbeat takes to find it
+    /// dead.
+    #[cfg(feature = "std")]
+    pub(crate) fn write_within(&self) -> Option<Duration> {
+        self.write.or_else(|| Some(self.ping_after?.saturating_add(self.pong?)))
+    }
+}
+
 /// A deadline that passed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Passed {
@@ -77,6 +86,8 @@ pub(crate) struct Watch {
     message_since: Option<Duration>,
     write_since: Option<Duration>,
     since_tick: SinceTick,
+    /// A deadline has passed, and the driver looks once more whether what is due is here already.
+    looks_again: bool,
 }
 
 /// What happened since the last tick.
@@ -84,6 +95,7 @@ pub(crate) struct Watch {
 struct SinceTick {
     received: bool,
     data: bool,
+    message_ended: bool,
     pong: bool,
     wrote: bool,
 }
@@ -106,7 +118,14 @@ impl Watch {
             round_trip: None,
             message_since: None,
             write_since: None,
-            since_tick: SinceTick { received: false, data: false, pong: false, wrote: false },
+            since_tick: SinceTick {
+                received: false,
+                data: false,
+                message_ended: false,
+                pong: false,
+                wrote: false,
+            },
+            looks_again: false,
         }
     }
 
@@ -120,9 +139,10 @@ impl Watch {
         self.since_tick.received = true;
     }
 
-    /// Payload of a message came.
-    pub(crate) const fn received_data(&mut self) {
+    /// Payload of a message came, to its end if `last`.
+    pub(crate) const fn received_data(&mut self, last: bool) {
         self.since_tick.data = true;
+        self.since_tick.message_ended |= last;
     }
 
     /// A pong came: only the payload of the last ping answers it.
@@ -137,9 +157,13 @@ impl Watch {
 
     /// What happened since the last tick happened now: a driver may have waited in between.
     fn settle(&mut self) {
-        let SinceTick { received, data, pong, wrote } = core::mem::take(&mut self.since_tick);
+        let SinceTick { received, data, message_ended, pong, wrote } =
+            core::mem::take(&mut self.since_tick);
         if received {
             self.heard = self.now;
+        }
+        if message_ended {
+            self.message_since = None;
         }
         if wrote {
             self.write_since = None;
@@ -155,7 +179,24 @@ impl Watch {
     }
 
     /// The time is `now`: what is to be done, or which deadline has passed.
+    ///
+    /// A driver that was not at work for a while may have what is due in its stream: so one more
+    /// tick is asked for, behind a read, before a deadline counts as passed.
     pub(crate) fn tick(
+        &mut self,
+        now: Duration,
+        inside_message: bool,
+        pending: bool,
+    ) -> Result<Tick, Passed> {
+        let ticked = self.tick_strictly(now, inside_message, pending);
+        if ticked.is_err() && !core::mem::replace(&mut self.looks_again, true) {
+            return Ok(Tick { ping: None, next: Some(self.now + LOOK_AGAIN) });
+        }
+        self.looks_again &= ticked.is_err();
+        ticked
+    }
+
+    fn tick_strictly(
         &mut self,
         now: Duration,
         inside_message: bool,
@@ -195,6 +236,9 @@ impl Watch {
     }
 }
 
+/// How long one more look may take.
+const LOOK_AGAIN: Duration = Duration::from_millis(1);
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -212,6 +256,13 @@ mod tests {
         watch.tick(secs(at), false, false)
     }
 
+    /// The deadline counts only when it was looked twice.
+    fn passes(watch: &mut Watch, at: u64, inside_message: bool, pending: bool) -> Option<Passed> {
+        let first = watch.tick(secs(at), inside_message, pending);
+        assert_eq!(first, Ok(Tick { ping: None, next: Some(secs(at) + LOOK_AGAIN) }));
+        watch.tick(secs(at) + LOOK_AGAIN, inside_message, pending).err()
+    }
+
     #[test]
     fn silence_is_answered_with_a_ping_and_then_with_the_end() {
         let mut watch = watch();
@@ -219,7 +270,7 @@ mod tests {
         let ping = Some(1u64.to_be_bytes());
         assert_eq!(quiet(&mut watch, 26), Ok(Tick { ping, next: Some(secs(46)) }));
         assert_eq!(quiet(&mut watch, 45), Ok(Tick { ping: None, next: Some(secs(46)) }));
-        assert_eq!(quiet(&mut watch, 46), Err(Passed::Pong));
+        assert_eq!(passes(&mut watch, 46, false, false), Some(Passed::Pong));
     }
 
     #[test]
@@ -237,7 +288,7 @@ mod tests {
         watch.received();
         watch.received_pong(b"");
         watch.received_pong(b"another");
-        assert_eq!(quiet(&mut watch, 45), Err(Passed::Pong));
+        assert_eq!(passes(&mut watch, 45, false, false), Some(Passed::Pong));
         assert_eq!(watch.round_trip(), None);
     }
 
@@ -256,10 +307,10 @@ mod tests {
     fn data_is_a_sign_of_life_while_a_pong_is_due() {
         let mut watch = watch();
         quiet(&mut watch, 25).unwrap();
-        watch.received_data();
+        watch.received_data(true);
         assert_eq!(quiet(&mut watch, 44).map(|tick| tick.ping), Ok(None));
         assert_eq!(quiet(&mut watch, 63).map(|tick| tick.ping), Ok(None));
-        assert_eq!(quiet(&mut watch, 64), Err(Passed::Pong));
+        assert_eq!(passes(&mut watch, 64, false, false), Some(Passed::Pong));
     }
 
     #[test]
@@ -267,10 +318,10 @@ mod tests {
         let mut watch = watch();
         for at in 1..61 {
             watch.received();
-            watch.received_data();
+            watch.received_data(false);
             watch.tick(secs(at), true, false).unwrap();
         }
-        assert_eq!(watch.tick(secs(61), true, false), Err(Passed::Message));
+        assert_eq!(passes(&mut watch, 61, true, false), Some(Passed::Message));
     }
 
     #[test]
@@ -280,7 +331,7 @@ mod tests {
         watch.tick(secs(10), false, true).unwrap();
         watch.wrote();
         watch.tick(secs(12), false, true).unwrap();
-        assert_eq!(watch.tick(secs(22), false, true), Err(Passed::Write));
+        assert_eq!(passes(&mut watch, 22, false, true), Some(Passed::Write));
     }
 
     #[test]
@@ -288,6 +339,26 @@ mod tests {
         let mut watch = watch();
         quiet(&mut watch, 26).unwrap();
         assert!(quiet(&mut watch, 0).is_ok());
-        assert_eq!(quiet(&mut watch, 46), Err(Passed::Pong));
+        assert_eq!(passes(&mut watch, 46, false, false), Some(Passed::Pong));
+    }
+
+    #[test]
+    fn a_run_of_messages_is_not_one_message() {
+        let mut watch = watch();
+        for at in 1..200 {
+            watch.received();
+            watch.received_data(true);
+            assert!(watch.tick(secs(at), true, false).is_ok(), "at {at}");
+        }
+    }
+
+    #[test]
+    fn a_pong_that_is_found_at_the_last_look_counts() {
+        let mut watch = watch();
+        let ping = quiet(&mut watch, 25).unwrap().ping.unwrap();
+        assert!(quiet(&mut watch, 100).is_ok());
+        watch.received();
+        watch.received_pong(&ping);
+        assert_eq!(quiet(&mut watch, 101), Ok(Tick { ping: None, next: Some(secs(126)) }));
     }
 }

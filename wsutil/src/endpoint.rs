@@ -54,8 +54,6 @@ pub struct Endpoint {
     /// What the inbox's message is.
     holds: Holds,
     failed: Option<MessageError>,
-    /// [`Step::Write`] was answered, and nothing was written since.
-    asked: bool,
     watch: Option<Box<Watch>>,
 }
 
@@ -122,7 +120,6 @@ impl Endpoint {
             outgoing: Outgoing::new(encoder),
             holds: Holds::NOTHING,
             failed: None,
-            asked: false,
             watch: None,
         }
     }
@@ -149,7 +146,11 @@ impl Endpoint {
     pub fn tick(&mut self, now: Duration) -> Result<Option<Duration>, Timeout> {
         let inside_message = self.is_inside_message();
         let pending = self.pending() > 0;
+        let wrote = core::mem::take(&mut self.outgoing.wrote);
         let Some(watch) = &mut self.watch else { return Ok(None) };
+        if wrote {
+            watch.wrote();
+        }
         match watch.tick(now, inside_message, pending) {
             Ok(tick) => {
                 if let Some(payload) = tick.ping {
@@ -292,10 +293,6 @@ impl Endpoint {
     /// Takes note of bytes that were written.
     #[inline]
     pub fn written(&mut self, len: usize) {
-        self.asked = false;
-        if let Some(watch) = &mut self.watch {
-            watch.wrote();
-        }
         self.sending().written(len);
     }
 
@@ -326,6 +323,12 @@ impl Endpoint {
         self.outgoing.control.close_received.as_ref()
     }
 
+    /// Whether a message of ours has begun and not ended.
+    #[must_use]
+    pub const fn is_sending_message(&self) -> bool {
+        self.outgoing.encoder.is_inside_message()
+    }
+
     /// Whether a close frame of ours is written or waits to be.
     #[must_use]
     pub const fn is_closing(&self) -> bool {
@@ -346,7 +349,7 @@ impl Endpoint {
         self.release();
         loop {
             if self.is_to_write() {
-                self.asked = true;
+                self.outgoing.asked = true;
                 return Ok(Step::Write);
             }
             let decoded = match self.decoder.decode(self.inbox.unread()) {
@@ -365,7 +368,7 @@ impl Endpoint {
                     let len = payload.len();
                     self.inbox.take(used, len);
                     if let Some(watch) = &mut self.watch {
-                        watch.received_data();
+                        watch.received_data(last);
                     }
                     if let Some(step) = self.hold(kind, last, whole) {
                         return Ok(step);
@@ -395,7 +398,7 @@ impl Endpoint {
 
     #[inline(always)]
     fn is_to_write(&self) -> bool {
-        !self.asked && self.outgoing.is_to_write()
+        !self.outgoing.asked && self.outgoing.is_to_write()
     }
 
     /// What was lent before is not looked at any more.

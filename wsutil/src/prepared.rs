@@ -58,4 +58,16 @@ impl Prepared {
     pub fn frame(&self) -> &[u8] {
         &self.frame
     }
+
+    /// The same, to be shared.
+    #[cfg(feature = "std")]
+    pub(crate) const fn shared_frame(&self) -> &Arc<[u8]> {
+        &self.frame
+    }
+
+    /// The header of the frame.
+    #[cfg(feature = "std")]
+    pub(crate) fn header(&self) -> wscore::Header {
+        wscore::Header::new(self.kind.opcode(), self.payload().len() as u64)
+    }
 }

@@ -1,10 +1,10 @@
 //! What several senders have queued for one stream: bounded, in order, control frames first.
 
-use std::{collections::VecDeque, time::Duration, vec::Vec};
+use std::{collections::VecDeque, sync::Arc, time::Duration, vec::Vec};
 
 use wscore::{CloseBody, CloseCode, Frame, Header, OpCode, Role, random_mask};
 
-use crate::{Message, Prepared, SendError};
+use crate::{Message, Prepared, SendError, trace};
 
 /// Frames are gathered to writes of about this size, in bytes.
 const CHUNK: usize = 64 * 1024;
@@ -20,8 +20,8 @@ pub(crate) struct Queue {
     role: Role,
     limit: usize,
     control: Vec<u8>,
-    data: VecDeque<Vec<u8>>,
-    /// A chunk that was written, for the next one.
+    data: VecDeque<Chunk>,
+    /// The memory of a chunk that was written, for the next one while there is traffic.
     spare: Vec<u8>,
     /// Bytes in `data`, and those of it that are being written.
     pending: usize,
@@ -31,16 +31,36 @@ pub(crate) struct Queue {
     is_finished: bool,
     /// Nothing is written any more.
     has_failed: bool,
+    /// Everything was.
+    has_ended: bool,
     /// Senders and receivers that are left.
     handles: usize,
     pub(crate) close_timeout: Duration,
+}
+
+/// Frames that leave in one write.
+#[derive(Debug)]
+pub(crate) enum Chunk {
+    /// Gathered here.
+    Gathered(Vec<u8>),
+    /// A large one that was encoded before, and is shared.
+    Shared(Arc<[u8]>),
+}
+
+impl Chunk {
+    pub(crate) fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Gathered(bytes) => bytes,
+            Self::Shared(bytes) => bytes,
+        }
+    }
 }
 
 /// What the side that writes does next.
 #[derive(Debug)]
 pub(crate) enum Next {
     /// Write this, then give it back.
-    Write(Vec<u8>),
+    Write(Chunk),
     /// Wait for something to be queued.
     Wait,
     /// The close frame is written: wait for the peer's, at most this long.
@@ -50,7 +70,8 @@ pub(crate) enum Next {
 }
 
 impl Queue {
-    pub(crate) const fn new(role: Role, close_timeout: Duration) -> Self {
+    /// An empty queue, behind a close frame if one was sent already.
+    pub(crate) const fn new(role: Role, close_timeout: Duration, is_closing: bool) -> Self {
         Self {
             role,
             limit: LIMIT,
@@ -58,9 +79,10 @@ impl Queue {
             data: VecDeque::new(),
             spare: Vec::new(),
             pending: 0,
-            is_closing: false,
+            is_closing,
             is_finished: false,
             has_failed: false,
+            has_ended: false,
             handles: 0,
             close_timeout,
         }
@@ -74,7 +96,6 @@ impl Queue {
         self.pending
     }
 
-    #[cfg(feature = "tokio")]
     pub(crate) const fn has_failed(&self) -> bool {
         self.has_failed
     }
@@ -102,8 +123,18 @@ impl Queue {
     /// Queues a message that was encoded before.
     pub(crate) fn push_prepared(&mut self, message: &Prepared) -> Result<(), SendError> {
         self.check()?;
-        let opcode = message.kind().opcode();
-        self.put(&Frame::new(opcode, true, message.payload()));
+        if self.role == Role::Client {
+            self.put(&Frame::new(message.kind().opcode(), true, message.payload()));
+            return Ok(());
+        }
+        let frame = message.shared_frame();
+        trace::sent(&message.header());
+        self.pending += frame.len();
+        if frame.len() >= CHUNK / 4 {
+            self.data.push_back(Chunk::Shared(frame.clone()));
+        } else {
+            self.gathered().extend_from_slice(frame);
+        }
         Ok(())
     }
 
@@ -151,6 +182,20 @@ impl Queue {
         self.is_finished = true;
     }
 
+    /// Everything is written, and the stream was shut down.
+    pub(crate) const fn end(&mut self) {
+        self.finish();
+        self.has_ended = true;
+    }
+
+    pub(crate) const fn has_ended(&self) -> bool {
+        self.has_ended
+    }
+
+    pub(crate) const fn is_closing(&self) -> bool {
+        self.is_closing
+    }
+
     /// The stream failed: what is queued is lost.
     pub(crate) fn fail(&mut self) {
         self.has_failed = true;
@@ -164,15 +209,14 @@ impl Queue {
             return Next::End;
         }
         if !self.control.is_empty() {
-            return Next::Write(std::mem::replace(
-                &mut self.control,
-                std::mem::take(&mut self.spare),
-            ));
+            return Next::Write(Chunk::Gathered(std::mem::take(&mut self.control)));
         }
         if let Some(chunk) = self.data.pop_front() {
             return Next::Write(chunk);
         }
         self.pending = 0;
+        // Idle costs nothing.
+        self.spare = Vec::new();
         if self.is_finished || self.handles == 0 {
             Next::End
         } else if self.is_closing {
@@ -183,12 +227,15 @@ impl Queue {
     }
 
     /// A chunk was written.
-    pub(crate) fn written(&mut self, mut chunk: Vec<u8>) {
-        self.pending = self.data.iter().map(Vec::len).sum();
+    pub(crate) fn written(&mut self, chunk: Chunk) {
+        self.pending = self.data.iter().map(|chunk| chunk.bytes().len()).sum();
         // A large message does not hold its memory for the rest of the connection.
-        if chunk.capacity() <= 2 * CHUNK {
-            chunk.clear();
-            self.spare = chunk;
+        match chunk {
+            Chunk::Gathered(mut chunk) if chunk.capacity() <= 2 * CHUNK => {
+                chunk.clear();
+                self.spare = chunk;
+            }
+            _ => {}
         }
     }
 
@@ -204,16 +251,30 @@ impl Queue {
 
     /// Appends a frame that keeps the rules.
     fn put<P: AsRef<[u8]>>(&mut self, frame: &Frame<P>) {
-        if self.data.back().is_none_or(|chunk| chunk.len() >= CHUNK) {
-            self.data.push_back(std::mem::take(&mut self.spare));
-        }
-        let Some(chunk) = self.data.back_mut() else { return };
+        trace::sent(&frame.header());
+        let role = self.role;
+        let chunk = self.gathered();
         let before = chunk.len();
         // Only control frames can be refused, and these were made by the rules.
-        let _ = match self.role {
+        let _ = match role {
             Role::Server => frame.encode(chunk),
             Role::Client => frame.encode_masked(random_mask(), chunk),
         };
-        self.pending += chunk.len() - before;
+        let grown = chunk.len() - before;
+        self.pending += grown;
+    }
+
+    /// The chunk that is being gathered.
+    fn gathered(&mut self) -> &mut Vec<u8> {
+        let has_room =
+            matches!(self.data.back(), Some(Chunk::Gathered(chunk)) if chunk.len() < CHUNK);
+        if !has_room {
+            self.data.push_back(Chunk::Gathered(std::mem::take(&mut self.spare)));
+        }
+        match self.data.back_mut() {
+            Some(Chunk::Gathered(chunk)) => chunk,
+            // It was put there a line ago.
+            _ => &mut self.spare,
+        }
     }
 }

@@ -4,7 +4,7 @@ use wscore::{CloseBody, CloseCode, CloseReason, OpCode};
 
 use crate::{
     Encoder, Kind, Message, MessageError, Prepared, SendError, control::Control, inbox::Inbox,
-    outbox::Outbox,
+    outbox::Outbox, trace,
 };
 
 /// From here on the stream should take some before more is copied, in bytes.
@@ -38,11 +38,16 @@ pub(crate) struct Outgoing {
     pub(crate) encoder: Encoder,
     pub(crate) outbox: Outbox,
     pub(crate) control: Control,
+    /// The driver was told to write, and nothing was written since.
+    pub(crate) asked: bool,
+    /// Something was written since this was last looked at.
+    pub(crate) wrote: bool,
 }
 
 impl Outgoing {
     pub(crate) fn new(encoder: Encoder) -> Self {
-        Self { encoder, outbox: Outbox::default(), control: Control::default() }
+        let (outbox, control) = (Outbox::default(), Control::default());
+        Self { encoder, outbox, control, asked: false, wrote: false }
     }
 
     /// Whether so much waits that it should be written before more is gathered.
@@ -109,7 +114,8 @@ impl<'a> Sending<'a> {
             let header = self.header(message.kind(), message.payload().len())?;
             self.out.outbox.put(&header, message.payload());
         } else {
-            self.header(message.kind(), 0)?;
+            let header = self.header(message.kind(), message.payload().len())?;
+            trace::sent(&header);
             self.put_bytes(message.frame());
         }
         Ok(())
@@ -253,6 +259,10 @@ impl<'a> Sending<'a> {
     /// those were written.
     #[inline]
     pub(crate) fn advance(&mut self, len: usize, behind: usize) -> usize {
+        if len > 0 {
+            self.out.asked = false;
+            self.out.wrote = true;
+        }
         let written = self.out.outbox.advance(len);
         if self.out.outbox.pending() == 0 && written == behind {
             self.out.written();

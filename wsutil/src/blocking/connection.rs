@@ -16,8 +16,8 @@ use super::{
     transport::{close_timeout, linger},
 };
 use crate::{
-    CloseStatus, Deadlines, Endpoint, Error, Limits, Message, MessageError, OwnedMessage, Piece,
-    Prepared, SendError, Sending, Step, Timeout, Transport, drive::is_passing,
+    CloseStatus, Deadlines, Endpoint, Error, Kind, Limits, Message, MessageError, OwnedMessage,
+    Piece, Prepared, SendError, Sending, Step, Timeout, Transport, drive::is_passing,
 };
 
 /// A WebSocket connection over a blocking stream: whole messages in and out.
@@ -44,10 +44,12 @@ pub struct Connection<S> {
     close_timeout: Duration,
     /// What the times of deadlines are since.
     clock: Option<Instant>,
-    /// By when the peer has to answer our close frame.
+    /// By when the peer has to answer our close frame, once one is sent.
     closing: Option<Instant>,
     /// The read timeout that the stream has for these.
     armed: Option<Duration>,
+    /// The stream may hold back what was written to it.
+    held: bool,
     /// Set once the connection has ended, and how.
     end: Option<Result<(), Error>>,
 }
@@ -110,6 +112,7 @@ impl<S: Transport> Connection<S> {
             clock: None,
             closing: None,
             armed: None,
+            held: false,
             end: None,
         }
     }
@@ -142,7 +145,7 @@ impl<S: Transport> Connection<S> {
     /// What the stream fails with.
     pub fn with_deadlines(mut self, deadlines: Deadlines) -> io::Result<Self> {
         self.endpoint.set_deadlines(deadlines, Duration::ZERO);
-        self.stream.set_write_timeout(deadlines.write)?;
+        self.stream.set_write_timeout(deadlines.write_within())?;
         self.clock = Some(Instant::now());
         Ok(self)
     }
@@ -160,7 +163,7 @@ impl<S: Transport> Connection<S> {
             return Ok(None);
         }
         let (message, sending) = self.endpoint.message();
-        Ok(Some((message, Reply::new(&mut self.stream, sending, &mut self.end))))
+        Ok(Some((message, Reply::new(&mut self.stream, sending, &mut self.held, &mut self.end))))
     }
 
     /// As [`receive`](Self::receive), with messages in pieces, as they come: memory does not
@@ -174,7 +177,7 @@ impl<S: Transport> Connection<S> {
             return Ok(None);
         }
         let (piece, sending) = self.endpoint.piece();
-        Ok(Some((piece, Reply::new(&mut self.stream, sending, &mut self.end))))
+        Ok(Some((piece, Reply::new(&mut self.stream, sending, &mut self.held, &mut self.end))))
     }
 
     /// Waits for the next message, to keep; `None` once the closing handshake is done.
@@ -213,6 +216,17 @@ impl<S: Transport> Connection<S> {
         self.flush()
     }
 
+    /// Sends a piece of a message in a frame of its own, and writes it with all that waits; the
+    /// message ends with it if `fin`. Behind the first piece the kind does not matter. That the
+    /// pieces of a text are UTF-8 together is the caller's promise.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    pub fn send_piece(&mut self, kind: Kind, fin: bool, payload: &[u8]) -> Result<(), Error> {
+        self.reply().send_piece(kind, fin, payload)?;
+        self.flush()
+    }
+
     /// Sends a ping, and writes it with all that waits.
     ///
     /// # Errors
@@ -241,7 +255,6 @@ impl<S: Transport> Connection<S> {
     /// [`receive`](Self::receive).
     pub fn close(&mut self, code: CloseCode, reason: &str) -> Result<(), Error> {
         self.endpoint.sending().close(code, reason)?;
-        self.closing.get_or_insert_with(|| Instant::now() + self.close_timeout);
         // A peer that takes nothing does not keep us either.
         self.stream.set_write_timeout(Some(self.close_timeout))?;
         while self.fill(Endpoint::step_piece)? {}
@@ -251,7 +264,7 @@ impl<S: Transport> Connection<S> {
     /// The side that sends, without a message.
     fn reply(&mut self) -> Reply<'_, S> {
         let sending = self.endpoint.sending();
-        Reply::new(&mut self.stream, sending, &mut self.end)
+        Reply::new(&mut self.stream, sending, &mut self.held, &mut self.end)
     }
 
     fn sending(&mut self) -> Result<Sending<'_>, SendError> {
@@ -300,7 +313,12 @@ impl<S: Transport> Connection<S> {
     /// it is bounded so.
     fn arm(&mut self) -> Result<bool, Error> {
         let left = match (self.closing_left()?, self.next_tick()?) {
-            (None, None) => return Ok(false),
+            (None, None) => {
+                if self.armed.take().is_some() {
+                    self.stream.set_read_timeout(None)?;
+                }
+                return Ok(false);
+            }
             (Some(closing), Some(tick)) => closing.min(tick),
             (closing, tick) => closing.or(tick).unwrap_or_default(),
         };
@@ -315,6 +333,13 @@ impl<S: Transport> Connection<S> {
 
     /// How long the peer still has to answer our close frame, if it has to.
     fn closing_left(&mut self) -> Result<Option<Duration>, Error> {
+        if !self.endpoint.is_closing() || self.endpoint.close_status().is_some() {
+            return Ok(None);
+        }
+        if self.closing.is_none() {
+            self.closing = Instant::now().checked_add(self.close_timeout);
+        }
+        // A time too far off to be told is never.
         let Some(closing) = self.closing else { return Ok(None) };
         match closing.saturating_duration_since(Instant::now()) {
             Duration::ZERO => Err(self.fail(Error::TimedOut(Timeout::Close))),
@@ -420,15 +445,24 @@ impl<S> Connection<S> {
         self.endpoint.role()
     }
 
+    pub(crate) const fn is_closing(&self) -> bool {
+        self.endpoint.is_closing()
+    }
+
+    pub(crate) const fn is_sending_message(&self) -> bool {
+        self.endpoint.is_sending_message()
+    }
+
     pub(crate) const fn close_timeout(&self) -> Duration {
         self.close_timeout
     }
 
     /// The same over another stream.
     pub(crate) fn map_stream<T>(self, map: impl FnOnce(S) -> T) -> Connection<T> {
-        let Self { stream, endpoint, handshake, close_timeout, clock, closing, armed, end } = self;
+        let Self { stream, endpoint, handshake, close_timeout, clock, closing, armed, held, end } =
+            self;
         let stream = map(stream);
-        Connection { stream, endpoint, handshake, close_timeout, clock, closing, armed, end }
+        Connection { stream, endpoint, handshake, close_timeout, clock, closing, armed, held, end }
     }
 
     /// The stream and the machine over it, which has what was received and not handed out, and

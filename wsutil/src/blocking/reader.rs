@@ -7,7 +7,10 @@ use std::{
 
 use wscore::{CloseReason, Header, MAX_CONTROL_PAYLOAD, MAX_HEADER, Role};
 
-use crate::{CloseStatus, Decoder, Encoder, Error, Event, Limits, MessageError, sending::Outgoing};
+use crate::{
+    CloseStatus, Decoder, Encoder, Error, Event, Limits, MessageError, Timeout, drive::is_passing,
+    sending::Outgoing, trace,
+};
 
 /// Reads messages from a stream, one frame at a time and never a byte further: payload goes
 /// straight to the caller's slice, unmasked and validated there.
@@ -212,6 +215,7 @@ impl<S: Read> Reader<S> {
                 Ok(decoded) => decoded,
                 Err(error) => return Err(self.refuse(error)),
             };
+            decoded.event.iter().for_each(trace::received);
             let control = match decoded.event {
                 None if decoded.used == 0 => {
                     self.read_head()?;
@@ -296,7 +300,12 @@ impl<S: Read> Reader<S> {
         self.replies.outbox.advance(bytes.len());
         self.replies.outbox.park();
         self.replies.written();
-        written.map_err(|error| self.fail(Error::Io(error)))
+        written.map_err(|error| {
+            // A part of a frame may be out: nothing can follow it, even if the stream recovers.
+            let error =
+                if is_passing(&error) { Error::TimedOut(Timeout::Write) } else { error.into() };
+            self.fail(error)
+        })
     }
 
     /// Ends with this error, unless it passes.

@@ -14,6 +14,7 @@ use crate::{
 pub struct Reply<'c, S> {
     stream: &'c mut S,
     sending: Sending<'c>,
+    held: &'c mut bool,
     end: &'c mut Option<Result<(), Error>>,
 }
 
@@ -21,9 +22,10 @@ impl<'c, S: Transport> Reply<'c, S> {
     pub(super) fn new(
         stream: &'c mut S,
         sending: Sending<'c>,
+        held: &'c mut bool,
         end: &'c mut Option<Result<(), Error>>,
     ) -> Self {
-        Self { stream, sending, end }
+        Self { stream, sending, held, end }
     }
 
     /// Gathers a message; it is written before the connection waits for the next one, or when
@@ -89,13 +91,14 @@ impl<'c, S: Transport> Reply<'c, S> {
     /// # Errors
     /// [`Error::Io`].
     pub fn flush(&mut self) -> Result<(), Error> {
-        if self.sending.pending() == 0 {
-            return Ok(());
-        }
         while self.sending.pending() > 0 {
             self.write(&[])?;
         }
-        self.stream.flush().map_err(|error| self.fail(error))
+        if *self.held {
+            self.stream.flush().map_err(|error| self.fail(error))?;
+            *self.held = false;
+        }
+        Ok(())
     }
 
     fn check(&self) -> Result<(), SendError> {
@@ -118,7 +121,10 @@ impl<'c, S: Transport> Reply<'c, S> {
             };
             match result {
                 Ok(0) => return Err(self.fail(io::ErrorKind::WriteZero.into())),
-                Ok(written) => return Ok(self.sending.advance(written, behind.len())),
+                Ok(written) => {
+                    *self.held = true;
+                    return Ok(self.sending.advance(written, behind.len()));
+                }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(self.fail(error)),
             }

@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use wscore::{CloseCode, Timeouts};
+use wscore::{CloseCode, Handshake, Timeouts};
 
 use crate::{
     CloseStatus, Connection, Error, Message, OwnedMessage, Piece, Prepared, SendError, Transport,
@@ -34,22 +34,30 @@ impl<S: Transport> Connection<S> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
+    /// The connection ends with the receiver: when it is dropped, what is queued is written, and the
+    /// stream shut down.
+    ///
     /// # Errors
-    /// What `clone` fails with, and what writing fails with that waited.
+    /// [`SendError::MessageOpen`] inside a message that was begun piece by piece; what `clone` fails
+    /// with; and what writing fails with that waited.
     pub fn split(
         mut self,
         clone: impl FnOnce(&S) -> io::Result<S>,
     ) -> Result<(Receiver<S>, Sender, Flusher<S>), Error> {
+        if self.is_sending_message() {
+            return Err(SendError::MessageOpen.into());
+        }
         self.flush()?;
         let stream = clone(self.get_ref())?;
-        let queue = Queue::new(self.role(), self.close_timeout());
+        let queue = Queue::new(self.role(), self.close_timeout(), self.is_closing());
         let shared = Arc::new(Shared {
             queue: Mutex::new(queue),
             work: Condvar::new(),
             room: Condvar::new(),
         });
         let half = |stream| Half { stream, sender: Sender::new(&shared) };
-        let receiver = Receiver { connection: self.map_stream(half) };
+        let connection = self.map_stream(half);
+        let receiver = Receiver { connection, sender: Sender::new(&shared) };
         let sender = Sender::new(&shared);
         Ok((receiver, sender, Flusher { stream, shared }))
     }
@@ -159,8 +167,15 @@ impl Sender {
     }
 
     fn with_queue<T>(&self, change: impl FnOnce(&mut Queue) -> T) -> T {
-        let result = change(&mut self.shared.lock());
+        let mut queue = self.shared.lock();
+        let result = change(&mut queue);
+        let is_closed = queue.is_closed();
+        drop(queue);
         self.shared.work.notify_one();
+        if is_closed {
+            // Whoever waits for room waits in vain.
+            self.shared.room.notify_all();
+        }
         result
     }
 }
@@ -181,6 +196,24 @@ impl Drop for Sender {
 #[derive(Debug)]
 pub struct Receiver<S> {
     connection: Connection<Half<S>>,
+    sender: Sender,
+}
+
+/// Tells the other halves of a stream that is of no use any more.
+fn ended(sender: &Sender, error: Error) -> Error {
+    match &error {
+        // The peer is still to be told what it did.
+        Error::Peer(_) => {}
+        error if error.close_code().is_some() => sender.with_queue(Queue::fail),
+        _ => {}
+    }
+    error
+}
+
+impl<S> Drop for Receiver<S> {
+    fn drop(&mut self) {
+        self.sender.with_queue(Queue::finish);
+    }
 }
 
 impl<S: Transport> Receiver<S> {
@@ -189,7 +222,10 @@ impl<S: Transport> Receiver<S> {
     /// # Errors
     /// As [`Connection::receive`].
     pub fn receive(&mut self) -> Result<Option<Message<'_>>, Error> {
-        Ok(self.connection.receive()?.map(|(message, _)| message))
+        match self.connection.receive() {
+            Ok(received) => Ok(received.map(|(message, _)| message)),
+            Err(error) => Err(ended(&self.sender, error)),
+        }
     }
 
     /// As [`receive`](Self::receive), with messages in pieces, as they come.
@@ -197,7 +233,10 @@ impl<S: Transport> Receiver<S> {
     /// # Errors
     /// As [`Connection::receive`].
     pub fn receive_piece(&mut self) -> Result<Option<Piece<&[u8]>>, Error> {
-        Ok(self.connection.receive_piece()?.map(|(piece, _)| piece))
+        match self.connection.receive_piece() {
+            Ok(received) => Ok(received.map(|(piece, _)| piece)),
+            Err(error) => Err(ended(&self.sender, error)),
+        }
     }
 
     /// Waits for the next message, to keep; `None` once the closing handshake is done.
@@ -205,7 +244,17 @@ impl<S: Transport> Receiver<S> {
     /// # Errors
     /// As [`Connection::receive`].
     pub fn receive_owned(&mut self) -> Result<Option<OwnedMessage>, Error> {
-        self.connection.receive_owned()
+        Ok(self.receive()?.map(|message| message.to_owned()))
+    }
+
+    /// What was agreed on.
+    pub const fn handshake(&self) -> &Handshake {
+        self.connection.handshake()
+    }
+
+    /// The stream, such as for its addresses.
+    pub const fn get_ref(&self) -> &S {
+        &self.connection.get_ref().stream
     }
 
     /// What the peer's close frame said, once it has come.
@@ -235,11 +284,13 @@ impl<S: Transport> Flusher<S> {
     /// What the stream fails with; the senders then get [`SendError::Closed`].
     pub fn run(mut self) -> io::Result<()> {
         let written = self.write();
-        self.shared.lock().fail();
-        self.shared.room.notify_all();
-        if written.is_err() {
-            // A receiver that waits on the same stream learns of it.
-            let _ = self.stream.shutdown(Shutdown::Both);
+        match &written {
+            Ok(()) => self.shared.lock().end(),
+            Err(_) => {
+                self.shared.lock().fail();
+                // A receiver that waits on the same stream learns of it.
+                let _ = self.stream.shutdown(Shutdown::Both);
+            }
         }
         written
     }
@@ -248,11 +299,14 @@ impl<S: Transport> Flusher<S> {
         loop {
             match self.next()? {
                 Next::Write(chunk) => {
-                    self.stream.write_all(&chunk)?;
+                    self.stream.write_all(chunk.bytes())?;
                     self.shared.lock().written(chunk);
                     self.shared.room.notify_all();
                 }
                 _ => {
+                    if self.shared.lock().has_failed() {
+                        return Err(io::ErrorKind::ConnectionAborted.into());
+                    }
                     self.stream.flush()?;
                     return self.stream.shutdown(Shutdown::Write);
                 }
@@ -292,7 +346,11 @@ impl<S: Transport> Flusher<S> {
 impl<S> Drop for Flusher<S> {
     /// Nothing is written without it.
     fn drop(&mut self) {
-        self.shared.lock().fail();
+        let mut queue = self.shared.lock();
+        if !queue.has_ended() {
+            queue.fail();
+        }
+        drop(queue);
         self.shared.room.notify_all();
     }
 }

@@ -19,11 +19,12 @@ use wscore::{
 
 use super::{
     Reply,
-    io::{poll_flush, poll_linger},
+    io::{Patience, poll_flush, poll_linger},
+    writers::{Side, Writers},
 };
 use crate::{
-    CloseStatus, Deadlines, Endpoint, Error, Limits, Message, MessageError, OwnedMessage, Piece,
-    Prepared, Step, Timeout,
+    CloseStatus, Deadlines, Endpoint, Error, Kind, Limits, Message, MessageError, OwnedMessage,
+    Piece, Prepared, Step, Timeout,
     blocking::transport::{LINGER_BYTES, close_timeout, linger_time},
 };
 
@@ -51,8 +52,10 @@ pub struct Connection<S> {
     close_timeout: Duration,
     /// The stream may hold back what was written to it.
     held: bool,
+    patience: Patience,
+    writers: Writers,
     clock: Option<Clock>,
-    /// The end of the time that the peer has to answer our close frame.
+    /// The end of the time that the peer has to answer our close frame, once one is sent.
     closing: Option<Pin<Box<Sleep>>>,
     /// Set once no more messages come.
     ending: Option<Box<Ending>>,
@@ -146,6 +149,8 @@ impl<S> Connection<S> {
             handshake,
             close_timeout,
             held: false,
+            patience: Patience::default(),
+            writers: Writers::default(),
             clock: None,
             closing: None,
             ending: None,
@@ -174,10 +179,13 @@ impl<S> Connection<S> {
         self
     }
 
-    /// The same with these deadlines for the peer, which are kept while a future waits for it.
+    /// The same with these deadlines for the peer: all of them are kept while a future waits for
+    /// messages, and that for writing also while one waits to send. Without a deadline for writing,
+    /// that is as long as a heartbeat takes to find a peer dead.
     #[must_use]
     pub fn with_deadlines(mut self, deadlines: Deadlines) -> Self {
         self.endpoint.set_deadlines(deadlines, Duration::ZERO);
+        self.patience.within = deadlines.write_within();
         let origin = Instant::now();
         self.clock = Some(Clock { origin, alarm: Box::pin(sleep(Duration::ZERO)) });
         self
@@ -221,16 +229,51 @@ impl<S> Connection<S> {
         self.endpoint.role()
     }
 
+    pub(crate) const fn is_closing(&self) -> bool {
+        self.endpoint.is_closing()
+    }
+
+    pub(crate) const fn is_sending_message(&self) -> bool {
+        self.endpoint.is_sending_message()
+    }
+
+    pub(super) const fn write_within(&self) -> Option<Duration> {
+        self.patience.within
+    }
+
     pub(crate) const fn close_timeout(&self) -> Duration {
         self.close_timeout
     }
 
     /// The same over another stream.
     pub(crate) fn map_stream<T>(self, map: impl FnOnce(S) -> T) -> Connection<T> {
-        let Self { stream, endpoint, handshake, close_timeout, held, clock, closing, ending, end } =
-            self;
+        let Self {
+            stream,
+            endpoint,
+            handshake,
+            close_timeout,
+            held,
+            patience,
+            writers,
+            clock,
+            closing,
+            ending,
+            end,
+        } = self;
         let stream = map(stream);
-        Connection { stream, endpoint, handshake, close_timeout, held, clock, closing, ending, end }
+        Connection {
+            stream,
+            endpoint,
+            handshake,
+            close_timeout,
+            held,
+            patience,
+            writers,
+            clock,
+            closing,
+            ending,
+            end,
+        }
     }
 
     /// The stream and the machine over it, which has what was received and not handed out, and
@@ -239,6 +282,9 @@ impl<S> Connection<S> {
         (self.stream, self.endpoint, self.handshake)
     }
 }
+
+/// Reads without a message between them before other tasks have their turn.
+const READS_PER_TURN: u32 = 64;
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// Waits for the next message: it, and the side that sends, so that it can be answered while
@@ -256,7 +302,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             return Ok(None);
         }
         let (message, sending) = self.endpoint.message();
-        let reply = Reply::new(&mut self.stream, sending, &mut self.held, &mut self.end);
+        let reply = Reply::new(
+            &mut self.stream,
+            sending,
+            &mut self.held,
+            &mut self.patience,
+            &mut self.end,
+        );
         Ok(Some((message, reply)))
     }
 
@@ -274,7 +326,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             return Ok(None);
         }
         let (piece, sending) = self.endpoint.piece();
-        let reply = Reply::new(&mut self.stream, sending, &mut self.held, &mut self.end);
+        let reply = Reply::new(
+            &mut self.stream,
+            sending,
+            &mut self.held,
+            &mut self.patience,
+            &mut self.end,
+        );
         Ok(Some((piece, reply)))
     }
 
@@ -323,6 +381,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// As [`send`](Self::send).
     pub async fn send_prepared(&mut self, message: &Prepared) -> Result<(), Error> {
         self.reply().send_prepared(message).await?;
+        self.flush().await
+    }
+
+    /// Sends a piece of a message in a frame of its own, and writes it with all that waits; the
+    /// message ends with it if `fin`. Behind the first piece the kind does not matter. That the
+    /// pieces of a text are UTF-8 together is the caller's promise.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    ///
+    /// # Cancel safety
+    /// As [`send`](Self::send).
+    pub async fn send_piece(&mut self, kind: Kind, fin: bool, payload: &[u8]) -> Result<(), Error> {
+        self.reply().send_piece(kind, fin, payload).await?;
         self.flush().await
     }
 
@@ -395,7 +467,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     #[cfg(feature = "futures")]
     pub(super) fn poll_flush_all(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        self.reply().poll_flush(cx)
+        self.poll_flush_as(Side::Sink, cx)
     }
 
     /// The closing handshake, begun by us.
@@ -405,30 +477,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         reason: &str,
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), Error>> {
-        if self.closing.is_none() {
+        if !self.endpoint.is_closing() {
             self.endpoint.sending().close(code, reason)?;
-            self.closing = Some(Box::pin(sleep(self.close_timeout)));
         }
-        loop {
-            match self.poll_fill(cx, Endpoint::step_piece) {
-                Poll::Ready(Ok(true)) => {}
-                Poll::Ready(result) => return Poll::Ready(result.map(|_| ())),
-                Poll::Pending => break,
-            }
-        }
-        let late =
-            self.closing.as_mut().is_some_and(|closing| closing.as_mut().poll(cx).is_ready());
-        if late {
-            Poll::Ready(Err(self.fail(Error::TimedOut(Timeout::Close))))
-        } else {
-            Poll::Pending
-        }
+        while ready!(self.poll_fill(cx, Endpoint::step_piece))? {}
+        Poll::Ready(Ok(()))
     }
 
     /// The side that sends, without a message.
     fn reply(&mut self) -> Reply<'_, S> {
         let sending = self.endpoint.sending();
-        Reply::new(&mut self.stream, sending, &mut self.held, &mut self.end)
+        Reply::new(&mut self.stream, sending, &mut self.held, &mut self.patience, &mut self.end)
     }
 
     /// Works until the endpoint has something to hand out: whether it has.
@@ -442,15 +501,23 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             Some(Ok(())) => return Poll::Ready(Ok(false)),
             Some(Err(error)) => return Poll::Ready(Err(error.again())),
         }
+        let mut reads = 0;
         loop {
             if self.ending.is_some() {
                 return self.poll_end(cx);
+            }
+            if reads == READS_PER_TURN {
+                // A peer that always has more does not keep other tasks waiting.
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
             }
             match step(&mut self.endpoint) {
                 Ok(Step::Message | Step::Piece) => return Poll::Ready(Ok(true)),
                 Ok(Step::Write) => self.write_if_possible(cx)?,
                 Ok(Step::Read) => {
+                    self.check_closing(cx)?;
                     if !self.is_due(cx)? {
+                        reads += 1;
                         self.write_if_possible(cx)?;
                         ready!(self.poll_read(cx))?;
                     }
@@ -459,6 +526,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 Err(error) => self.begin_end(Err(Error::Peer(error))),
             }
         }
+    }
+
+    /// Sees to it that the peer answers our close frame in time.
+    fn check_closing(&mut self, cx: &mut Context<'_>) -> Result<(), Error> {
+        if !self.endpoint.is_closing() || self.endpoint.close_status().is_some() {
+            return Ok(());
+        }
+        let timeout = self.close_timeout;
+        let closing = self.closing.get_or_insert_with(|| Box::pin(sleep(timeout)));
+        // A timer is not always told of its time to a task that never waits.
+        if closing.deadline() <= Instant::now() || closing.as_mut().poll(cx).is_ready() {
+            return Err(self.fail(Error::TimedOut(Timeout::Close)));
+        }
+        Ok(())
     }
 
     /// Does what is due: whether the endpoint has to be asked again for it. Else the task is woken
@@ -472,7 +553,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 Err(Timeout::Message) => return Ok(true),
                 Err(timeout) => return Err(self.fail(Error::TimedOut(timeout))),
             };
-            let Some(next) = next.map(|next| *origin + next) else { return Ok(false) };
+            // A time too far off to be told is never.
+            let Some(next) = next.and_then(|next| origin.checked_add(next)) else {
+                return Ok(false);
+            };
             // An alarm that rings too early does, and spares a change of the timer.
             if alarm.is_elapsed() || alarm.deadline() > next {
                 alarm.as_mut().reset(next);
@@ -485,10 +569,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     /// Writes what waits; a stream that takes nothing now does not keep us from reading.
     fn write_if_possible(&mut self, cx: &mut Context<'_>) -> Result<(), Error> {
-        match self.reply().poll_flush(cx) {
+        match self.poll_flush_as(Side::Stream, cx) {
             Poll::Ready(result) => result,
             Poll::Pending => Ok(()),
         }
+    }
+
+    /// Writes what waits, for one of the two tasks that may wait for it: a stream wakes only the
+    /// last that asked, so that each asks for both.
+    fn poll_flush_as(&mut self, side: Side, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        let flushed = match self.writers.both(side, cx.waker()) {
+            None => self.reply().poll_flush(cx),
+            Some(both) => self.reply().poll_flush(&mut Context::from_waker(&both)),
+        };
+        self.writers.note(side, cx.waker(), flushed.is_pending());
+        flushed
     }
 
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
@@ -524,7 +619,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             return Poll::Ready(Ok(false));
         };
         let mut sending = self.endpoint.sending();
-        let flushed = poll_flush(&mut self.stream, &mut sending, &mut self.held, cx);
+        let flushed =
+            poll_flush(&mut self.stream, &mut sending, &mut self.held, &mut self.patience, cx);
         let lingered = match flushed {
             Poll::Ready(Ok(())) => {
                 poll_linger(&mut self.stream, &mut ending.is_shut, &mut ending.left, cx)

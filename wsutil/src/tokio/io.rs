@@ -1,20 +1,62 @@
 //! Writing what waits, and the last of it.
 
 use std::{
+    future::Future,
     io::{self, IoSlice},
     pin::Pin,
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
-use ::tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use ::tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    time::{Sleep, sleep},
+};
 
 use crate::{
     Sending,
     sending::{FEW_SLICES, MANY_SLICES},
 };
 
+/// How long a peer may take nothing, and since when it has.
+#[derive(Debug, Default)]
+pub(super) struct Patience {
+    /// For ever if `None`.
+    pub(super) within: Option<Duration>,
+    alarm: Option<Pin<Box<Sleep>>>,
+}
+
+impl Patience {
+    /// What a write came to: an error once too many in a row would have to wait.
+    fn poll<T>(
+        &mut self,
+        written: Poll<io::Result<T>>,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<T>> {
+        if written.is_ready() {
+            self.alarm = None;
+            return written;
+        }
+        let Some(within) = self.within else { return Poll::Pending };
+        let alarm = self.alarm.get_or_insert_with(|| Box::pin(sleep(within)));
+        alarm.as_mut().poll(cx).map(|()| Err(io::ErrorKind::TimedOut.into()))
+    }
+}
+
+/// As [`poll_write`], until the patience ends.
+pub(super) fn poll_write_within<S: AsyncWrite + Unpin>(
+    stream: &mut S,
+    sending: &mut Sending<'_>,
+    behind: &[u8],
+    patience: &mut Patience,
+    cx: &mut Context<'_>,
+) -> Poll<io::Result<usize>> {
+    let written = poll_write(stream, sending, behind, cx);
+    patience.poll(written, cx)
+}
+
 /// One write of what waits and of `behind` behind it: how many bytes of the latter were written.
-pub(super) fn poll_write<S: AsyncWrite + Unpin>(
+fn poll_write<S: AsyncWrite + Unpin>(
     stream: &mut S,
     sending: &mut Sending<'_>,
     behind: &[u8],
@@ -43,14 +85,16 @@ pub(super) fn poll_flush<S: AsyncWrite + Unpin>(
     stream: &mut S,
     sending: &mut Sending<'_>,
     held: &mut bool,
+    patience: &mut Patience,
     cx: &mut Context<'_>,
 ) -> Poll<io::Result<()>> {
     while sending.pending() > 0 {
         *held = true;
-        ready!(poll_write(stream, sending, &[], cx))?;
+        ready!(poll_write_within(stream, sending, &[], patience, cx))?;
     }
     if *held {
-        ready!(Pin::new(stream).poll_flush(cx))?;
+        let flushed = Pin::new(stream).poll_flush(cx);
+        ready!(patience.poll(flushed, cx))?;
         *held = false;
     }
     Poll::Ready(Ok(()))

@@ -10,6 +10,7 @@ mod reply;
 mod split;
 #[cfg(feature = "futures")]
 mod stream;
+mod writers;
 
 pub use connection::{Connection, accept, connect};
 pub use reply::Reply;

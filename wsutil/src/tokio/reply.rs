@@ -10,8 +10,8 @@ use std::{
 use ::tokio::io::AsyncWrite;
 use wscore::CloseCode;
 
-use super::io::{poll_flush, poll_write};
-use crate::{Error, Kind, Message, Prepared, SendError, Sending};
+use super::io::{Patience, poll_flush, poll_write_within};
+use crate::{Error, Kind, Message, Prepared, SendError, Sending, Timeout};
 
 /// The side of a [`Connection`] that sends, while a message is lent.
 #[derive(Debug)]
@@ -19,6 +19,7 @@ pub struct Reply<'c, S> {
     stream: &'c mut S,
     sending: Sending<'c>,
     held: &'c mut bool,
+    patience: &'c mut Patience,
     end: &'c mut Option<Result<(), Error>>,
 }
 
@@ -27,9 +28,10 @@ impl<'c, S: AsyncWrite + Unpin> Reply<'c, S> {
         stream: &'c mut S,
         sending: Sending<'c>,
         held: &'c mut bool,
+        patience: &'c mut Patience,
         end: &'c mut Option<Result<(), Error>>,
     ) -> Self {
-        Self { stream, sending, held, end }
+        Self { stream, sending, held, patience, end }
     }
 
     /// Gathers a message; it is written before the connection waits for the next one, or when
@@ -105,7 +107,7 @@ impl<'c, S: AsyncWrite + Unpin> Reply<'c, S> {
     }
 
     pub(super) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        match ready!(poll_flush(self.stream, &mut self.sending, self.held, cx)) {
+        match ready!(poll_flush(self.stream, &mut self.sending, self.held, self.patience, cx)) {
             Ok(()) => Poll::Ready(Ok(())),
             Err(error) => Poll::Ready(Err(self.fail(error))),
         }
@@ -117,7 +119,11 @@ impl<'c, S: AsyncWrite + Unpin> Reply<'c, S> {
 
     /// Ends the connection with this error.
     fn fail(&mut self, error: io::Error) -> Error {
-        let error = Error::Io(error);
+        let error = match error.kind() {
+            // Of a stream under tokio only our own patience ends so.
+            io::ErrorKind::TimedOut => Error::TimedOut(Timeout::Write),
+            _ => Error::Io(error),
+        };
         *self.end = Some(Err(error.again()));
         error
     }
@@ -136,7 +142,13 @@ impl<S: AsyncWrite + Unpin> Future for Rest<'_, '_, '_, S> {
         let Self { reply, rest } = &mut *self;
         while !rest.is_empty() {
             *reply.held = true;
-            match ready!(poll_write(reply.stream, &mut reply.sending, rest, cx)) {
+            match ready!(poll_write_within(
+                reply.stream,
+                &mut reply.sending,
+                rest,
+                reply.patience,
+                cx
+            )) {
                 Ok(written) => *rest = &rest[written..],
                 Err(error) => return Poll::Ready(Err(reply.fail(error))),
             }

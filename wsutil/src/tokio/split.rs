@@ -1,8 +1,9 @@
 //! The connection in halves: one task receives, any number send, one writes.
 
 use std::{
+    future::{Future, poll_fn},
     io,
-    pin::Pin,
+    pin::{Pin, pin},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll, Waker},
     time::Duration,
@@ -11,9 +12,9 @@ use std::{
 use ::tokio::{
     io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf},
     sync::Notify,
-    time::{Instant, timeout_at},
+    time::{Instant, sleep_until, timeout_at},
 };
-use wscore::CloseCode;
+use wscore::{CloseCode, Handshake};
 
 use super::Connection;
 use crate::{
@@ -43,15 +44,27 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// # }
     /// ```
     ///
+    /// The connection ends with the receiver: when it is dropped, what is queued is written, and the
+    /// stream shut down.
+    ///
     /// # Errors
-    /// What writing fails with that waited.
+    /// [`SendError::MessageOpen`] inside a message that was begun piece by piece, and what writing
+    /// fails with that waited.
+    ///
+    /// # Cancel safety
+    /// Not cancel-safe: the connection is dropped.
     pub async fn split<R, W>(
         mut self,
         split: impl FnOnce(S) -> (R, W),
     ) -> Result<(Receiver<R>, Sender, Flusher<W>), Error> {
+        if self.is_sending_message() {
+            return Err(SendError::MessageOpen.into());
+        }
         self.flush().await?;
+        let write_within = self.write_within();
+        let queue = Queue::new(self.role(), self.close_timeout(), self.is_closing());
         let shared = Arc::new(Shared {
-            queue: Mutex::new(Queue::new(self.role(), self.close_timeout())),
+            queue: Mutex::new(queue),
             work: Notify::new(),
             room: Notify::new(),
             receiver: Mutex::new(None),
@@ -63,7 +76,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             Half { stream: reader, sender: Sender::new(&shared) }
         });
         let sender = Sender::new(&shared);
-        Ok((Receiver { connection }, sender, Flusher { stream: writer, shared }))
+        let receiver = Receiver { connection, sender: Sender::new(&shared) };
+        Ok((receiver, sender, Flusher { stream: writer, shared, write_within }))
     }
 }
 
@@ -185,8 +199,15 @@ impl Sender {
     }
 
     fn with_queue<T>(&self, change: impl FnOnce(&mut Queue) -> T) -> T {
-        let result = change(&mut self.shared.lock());
+        let mut queue = self.shared.lock();
+        let result = change(&mut queue);
+        let is_closed = queue.is_closed();
+        drop(queue);
         self.shared.work.notify_one();
+        if is_closed {
+            // Whoever waits for room waits in vain.
+            self.shared.room.notify_waiters();
+        }
         result
     }
 }
@@ -207,6 +228,24 @@ impl Drop for Sender {
 #[derive(Debug)]
 pub struct Receiver<R> {
     connection: Connection<Half<R>>,
+    sender: Sender,
+}
+
+/// Tells the other halves of a stream that is of no use any more.
+fn ended(sender: &Sender, error: Error) -> Error {
+    match &error {
+        // The peer is still to be told what it did.
+        Error::Peer(_) => {}
+        error if error.close_code().is_some() => sender.with_queue(Queue::fail),
+        _ => {}
+    }
+    error
+}
+
+impl<R> Drop for Receiver<R> {
+    fn drop(&mut self) {
+        self.sender.with_queue(Queue::finish);
+    }
 }
 
 impl<R: AsyncRead + Unpin> Receiver<R> {
@@ -218,7 +257,10 @@ impl<R: AsyncRead + Unpin> Receiver<R> {
     /// # Cancel safety
     /// Cancel-safe.
     pub async fn receive(&mut self) -> Result<Option<Message<'_>>, Error> {
-        Ok(self.connection.receive().await?.map(|(message, _)| message))
+        match self.connection.receive().await {
+            Ok(received) => Ok(received.map(|(message, _)| message)),
+            Err(error) => Err(ended(&self.sender, error)),
+        }
     }
 
     /// As [`receive`](Self::receive), with messages in pieces, as they come.
@@ -229,7 +271,10 @@ impl<R: AsyncRead + Unpin> Receiver<R> {
     /// # Cancel safety
     /// Cancel-safe.
     pub async fn receive_piece(&mut self) -> Result<Option<Piece<&[u8]>>, Error> {
-        Ok(self.connection.receive_piece().await?.map(|(piece, _)| piece))
+        match self.connection.receive_piece().await {
+            Ok(received) => Ok(received.map(|(piece, _)| piece)),
+            Err(error) => Err(ended(&self.sender, error)),
+        }
     }
 
     /// Waits for the next message, to keep; `None` once the closing handshake is done.
@@ -240,7 +285,17 @@ impl<R: AsyncRead + Unpin> Receiver<R> {
     /// # Cancel safety
     /// Cancel-safe.
     pub async fn receive_owned(&mut self) -> Result<Option<OwnedMessage>, Error> {
-        self.connection.receive_owned().await
+        Ok(self.receive().await?.map(|message| message.to_owned()))
+    }
+
+    /// What was agreed on.
+    pub const fn handshake(&self) -> &Handshake {
+        self.connection.handshake()
+    }
+
+    /// The half of the stream that is read, such as for its addresses.
+    pub const fn get_ref(&self) -> &R {
+        &self.connection.get_ref().stream
     }
 
     /// What the peer's close frame said, once it has come.
@@ -262,6 +317,8 @@ pub struct Flusher<W> {
     /// Always there.
     stream: Option<W>,
     shared: Arc<Shared>,
+    /// How long the peer may take nothing.
+    write_within: Option<Duration>,
 }
 
 impl<W: AsyncWrite + Unpin> Flusher<W> {
@@ -279,8 +336,7 @@ impl<W: AsyncWrite + Unpin> Flusher<W> {
             let next = self.shared.lock().next();
             match next {
                 Next::Write(chunk) => {
-                    stream.write_all(&chunk).await?;
-                    stream.flush().await?;
+                    self.write(&mut stream, chunk.bytes()).await?;
                     self.shared.lock().written(chunk);
                     self.shared.made_room();
                 }
@@ -289,7 +345,60 @@ impl<W: AsyncWrite + Unpin> Flusher<W> {
                     let deadline = *deadline.get_or_insert_with(|| Instant::now() + timeout);
                     timeout_at(deadline, self.shared.work.notified()).await?;
                 }
-                Next::End => return stream.shutdown().await,
+                Next::End if self.shared.lock().has_failed() => {
+                    return Err(io::ErrorKind::ConnectionAborted.into());
+                }
+                Next::End => {
+                    let done = stream.shutdown().await;
+                    self.shared.lock().end();
+                    return done;
+                }
+            }
+        }
+    }
+
+    /// Writes all of this, unless the peer takes nothing for too long or the connection fails.
+    async fn write(&self, stream: &mut W, mut bytes: &[u8]) -> io::Result<()> {
+        while !bytes.is_empty() {
+            let written = self.in_time(stream.write(bytes)).await?;
+            if written == 0 {
+                return Err(io::ErrorKind::WriteZero.into());
+            }
+            bytes = &bytes[written..];
+        }
+        self.in_time(stream.flush()).await
+    }
+
+    /// The result of a write that is begun, if it comes before the peer's time is up.
+    async fn in_time<T>(&self, write: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+        let mut write = pin!(write);
+        let began = Instant::now();
+        loop {
+            let within = {
+                let queue = self.shared.lock();
+                if queue.has_failed() {
+                    return Err(io::ErrorKind::ConnectionAborted.into());
+                }
+                // A peer that is to close has no longer than that.
+                self.write_within.or(queue.is_closing().then_some(queue.close_timeout))
+            };
+            let mut alarm =
+                pin!(within.and_then(|within| began.checked_add(within)).map(sleep_until));
+            let mut work = pin!(self.shared.work.notified());
+            let written = poll_fn(|cx| {
+                if let Poll::Ready(written) = write.as_mut().poll(cx) {
+                    return Poll::Ready(Some(written));
+                }
+                if let Some(alarm) = alarm.as_mut().as_pin_mut() {
+                    if alarm.poll(cx).is_ready() {
+                        return Poll::Ready(Some(Err(io::ErrorKind::TimedOut.into())));
+                    }
+                }
+                // The connection may be closing now, or be of no use any more.
+                work.as_mut().poll(cx).map(|()| None)
+            });
+            if let Some(written) = written.await {
+                return written;
             }
         }
     }
@@ -298,7 +407,11 @@ impl<W: AsyncWrite + Unpin> Flusher<W> {
 impl<W> Drop for Flusher<W> {
     /// Nothing is written without it.
     fn drop(&mut self) {
-        self.shared.lock().fail();
+        let mut queue = self.shared.lock();
+        if !queue.has_ended() {
+            queue.fail();
+        }
+        drop(queue);
         self.shared.made_room();
     }
 }
@@ -321,7 +434,7 @@ impl<R: AsyncRead + Unpin> AsyncRead for Half<R> {
             // Listens before it looks, so that the end is not missed.
             self.sender.shared.wake_receiver(cx);
             if self.sender.shared.lock().has_failed() {
-                return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+                return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
             }
         }
         read

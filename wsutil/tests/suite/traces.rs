@@ -1,24 +1,39 @@
 //! What is told to `tracing`.
 
 use std::{
+    cell::RefCell,
     fmt::{self, Write as _},
     io::{Read, Write},
-    sync::{Arc, Mutex},
 };
 
 use tracing::{
     Event, Metadata, Subscriber,
     field::{Field, Visit},
     span,
+    subscriber::Interest,
 };
 use wscore::{Handshake, Role};
 use wsutil::{Connection, Endpoint, Plain, Traced};
 
 use crate::rig::Script;
 
-/// Keeps every event as a line.
-#[derive(Clone, Default)]
-struct Lines(Arc<Mutex<String>>);
+thread_local! {
+    /// What this thread was told, while it listens.
+    static TOLD: RefCell<Option<String>> = const { RefCell::new(None) };
+}
+
+/// Keeps every event as a line, for the threads that listen.
+struct Lines;
+
+/// What is told meanwhile.
+fn told(work: impl FnOnce()) -> String {
+    // There is one subscriber for all tests: `tracing` remembers for each place whether anybody
+    // listens there.
+    let _ = tracing::subscriber::set_global_default(Lines);
+    TOLD.set(Some(String::new()));
+    work();
+    TOLD.take().unwrap()
+}
 
 struct Line<'l>(&'l mut String);
 
@@ -29,8 +44,11 @@ impl Visit for Line<'_> {
 }
 
 impl Subscriber for Lines {
+    fn register_callsite(&self, _: &'static Metadata<'static>) -> Interest {
+        Interest::sometimes()
+    }
     fn enabled(&self, _: &Metadata<'_>) -> bool {
-        true
+        TOLD.with_borrow(Option::is_some)
     }
     fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
         span::Id::from_u64(1)
@@ -38,10 +56,13 @@ impl Subscriber for Lines {
     fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
     fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
     fn event(&self, event: &Event<'_>) {
-        let mut lines = self.0.lock().unwrap();
-        lines.push_str(event.metadata().target());
-        event.record(&mut Line(&mut lines));
-        lines.push('\n');
+        TOLD.with_borrow_mut(|told| {
+            if let Some(lines) = told {
+                lines.push_str(event.metadata().target());
+                event.record(&mut Line(lines));
+                lines.push('\n');
+            }
+        });
     }
     fn enter(&self, _: &span::Id) {}
     fn exit(&self, _: &span::Id) {}
@@ -49,28 +70,27 @@ impl Subscriber for Lines {
 
 #[test]
 fn frames_are_told_without_their_payload_and_streams_with_their_bytes() {
-    let lines = Lines::default();
     let mut wire = vec![];
     wsutil::write_client_text(&mut wire, "a secret").unwrap();
-    tracing::subscriber::with_default(lines.clone(), || {
+    let told_of_frames = told(|| {
         let stream = Plain(Script::whole(&wire));
         let mut connection =
             Connection::from_parts(stream, Endpoint::new(Role::Server), Handshake::default());
         let (message, mut reply) = connection.receive().unwrap().unwrap();
         reply.send(message).unwrap();
     });
-    let told = std::mem::take(&mut *lines.0.lock().unwrap());
+    let told_of_bytes = told(|| {
+        let mut stream = Traced(Script::whole(b"GET / HTTP/1.1\r\n"));
+        stream.read_exact(&mut [0; 5]).unwrap();
+        stream.write_all(b"\x81\x01a").unwrap();
+    });
+    let told = told_of_frames;
     assert_eq!(told.lines().count(), 2, "{told}");
     assert!(told.contains("wsutil::frame message=received kind=Text bytes=8"), "{told}");
     assert!(told.contains("message=sending opcode=Text fin=true bytes=8"), "{told}");
     assert!(!told.contains("secret"), "{told}");
 
-    tracing::subscriber::with_default(lines.clone(), || {
-        let mut stream = Traced(Script::whole(b"GET / HTTP/1.1\r\n"));
-        stream.read_exact(&mut [0; 5]).unwrap();
-        stream.write_all(b"\x81\x01a").unwrap();
-    });
-    let told = lines.0.lock().unwrap();
+    let told = told_of_bytes;
     assert!(told.contains(r"message=read len=5 bytes=GET /"), "{told}");
     assert!(told.contains(r"message=written len=3 bytes=\x81\x01a"), "{told}");
 }

@@ -55,12 +55,181 @@ fn tr10_a_black_hole_is_found() {
 #[test]
 fn tr10_a_black_hole_is_found_while_we_are_blocked_writing() {
     with_paused_clock(async {
-        let (server, client) = pair(1000);
-        let mut server = server.with_deadlines(heartbeat().write(10 * SECOND));
-        let _ = tokio::time::timeout(SECOND, server.send(&vec![1; 100_000])).await;
+        for deadlines in [heartbeat().write(10 * SECOND), heartbeat()] {
+            // While a future sends,
+            let (server, client) = pair(1000);
+            let mut server = server.with_deadlines(deadlines);
+            let error = server.send(&vec![1; 100_000]).await.unwrap_err();
+            assert!(matches!(error, Error::TimedOut(Timeout::Write)), "{error:?}");
+            drop(client);
+            // and while one receives.
+            let (server, client) = pair(1000);
+            let mut server = server.with_deadlines(deadlines);
+            let _ = tokio::time::timeout(SECOND, server.send(&vec![1; 100_000])).await;
+            let error = server.receive().await.unwrap_err();
+            assert!(matches!(error, Error::TimedOut(Timeout::Write | Timeout::Pong)), "{error:?}");
+            drop(client);
+        }
+    });
+}
+
+#[test]
+fn deadlines_hold_for_one_message_and_one_standstill() {
+    with_paused_clock(async {
+        // Longer than each deadline, but never for one message, or without progress.
+        let (server, mut client) = pair(100);
+        let deadlines = heartbeat().message(10 * SECOND).write(10 * SECOND);
+        let mut server = server.with_deadlines(deadlines);
+        let echo = tokio::spawn(async move {
+            while let Some((message, mut reply)) = server.receive().await.unwrap() {
+                reply.send(message).await.unwrap();
+            }
+        });
+        for _ in 0..60 {
+            client.send_piece(wsutil::Kind::Text, false, b"half").await.unwrap();
+            tokio::time::sleep(SECOND).await;
+            client.send_piece(wsutil::Kind::Text, true, &[b'x'; 300]).await.unwrap();
+            assert_eq!(client.receive_owned().await.unwrap().unwrap().as_bytes().len(), 304);
+        }
+        client.close(CloseCode::NORMAL, "").await.unwrap();
+        echo.await.unwrap();
+    });
+}
+
+#[test]
+fn a_pong_that_waits_in_the_stream_counts() {
+    with_paused_clock(async {
+        let (server, mut client) = pair(1000);
+        let mut server = server.with_deadlines(heartbeat());
+        let ponging = tokio::spawn(async move { client.receive().await.map(|_| ()) });
+        // The ping goes out, and then nobody looks for long.
+        assert!(tokio::time::timeout(26 * SECOND, server.receive()).await.is_err());
+        tokio::time::sleep(100 * SECOND).await;
+        assert!(tokio::time::timeout(10 * SECOND, server.receive()).await.is_err());
+        assert!(server.round_trip().is_some());
+        ponging.abort();
+    });
+}
+
+#[test]
+fn a_close_ends_in_time_though_the_peer_never_stops() {
+    // Pings, as many as are read.
+    struct Flood(Vec<u8>);
+    impl tokio::io::AsyncRead for Flood {
+        fn poll_read(
+            self: std::pin::Pin<&mut Self>,
+            _: &mut std::task::Context<'_>,
+            room: &mut tokio::io::ReadBuf<'_>,
+        ) -> std::task::Poll<std::io::Result<()>> {
+            let len = self.0.len().min(room.remaining());
+            room.put_slice(&self.0[..len]);
+            std::task::Poll::Ready(Ok(()))
+        }
+    }
+    impl tokio::io::AsyncWrite for Flood {
+        fn poll_write(
+            self: std::pin::Pin<&mut Self>,
+            _: &mut std::task::Context<'_>,
+            bytes: &[u8],
+        ) -> std::task::Poll<std::io::Result<usize>> {
+            std::task::Poll::Ready(Ok(bytes.len()))
+        }
+        fn poll_flush(
+            self: std::pin::Pin<&mut Self>,
+            _: &mut std::task::Context<'_>,
+        ) -> std::task::Poll<std::io::Result<()>> {
+            std::task::Poll::Ready(Ok(()))
+        }
+        fn poll_shutdown(
+            self: std::pin::Pin<&mut Self>,
+            _: &mut std::task::Context<'_>,
+        ) -> std::task::Poll<std::io::Result<()>> {
+            std::task::Poll::Ready(Ok(()))
+        }
+    }
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    runtime.enable_all().build().unwrap().block_on(async {
+        let ping = frame(Role::Server, true, Rsv::NONE, OpCode::Ping, b"");
+        let endpoint = Endpoint::new(Role::Server);
+        let flood = Flood(ping.repeat(100));
+        let server = wsutil::tokio::Connection::from_parts(flood, endpoint, Handshake::default());
+        let mut server = server.with_close_timeout(Duration::from_millis(20));
+        let error = server.close(CloseCode::NORMAL, "").await.unwrap_err();
+        assert!(matches!(error, Error::TimedOut(Timeout::Close)));
+    });
+}
+
+#[test]
+fn fr24_a_close_by_reply_is_bounded_too() {
+    with_paused_clock(async {
+        let (mut server, mut client) = pair(1000);
+        client.send("close me").await.unwrap();
+        let (_, mut reply) = server.receive().await.unwrap().unwrap();
+        reply.close(CloseCode::NORMAL, "").unwrap();
         let error = server.receive().await.unwrap_err();
-        assert!(matches!(error, Error::TimedOut(Timeout::Write)));
-        drop(client);
+        assert!(matches!(error, Error::TimedOut(Timeout::Close)));
+    });
+    let (one, another) = tcp_pair();
+    let mut client = over(another, Role::Client);
+    client.send("close me").unwrap();
+    let mut server = over(one, Role::Server).with_close_timeout(Duration::from_millis(20));
+    let (_, mut reply) = server.receive().unwrap().unwrap();
+    reply.close(CloseCode::NORMAL, "").unwrap();
+    assert!(matches!(server.receive(), Err(Error::TimedOut(Timeout::Close))));
+}
+
+#[test]
+fn a_deadline_that_is_over_leaves_no_timeout_behind() {
+    let (one, mut another) = tcp_pair();
+    let deadlines = Deadlines::default().message(Duration::from_millis(50));
+    let mut server = over(one, Role::Server).with_deadlines(deadlines).unwrap();
+    let whole = frame(Role::Server, true, Rsv::NONE, OpCode::Binary, &[1; 100]);
+    another.write_all(&whole[..50]).unwrap();
+    let peer = thread::spawn(move || {
+        thread::sleep(Duration::from_millis(10));
+        another.write_all(&whole[50..]).unwrap();
+        thread::sleep(Duration::from_millis(150));
+        another.write_all(&whole).unwrap();
+        another
+    });
+    assert!(server.receive().unwrap().is_some());
+    assert!(server.receive().unwrap().is_some(), "an idle connection waits for ever");
+    drop(peer.join().unwrap());
+}
+
+#[test]
+fn stream_and_sink_in_two_tasks_wake_each_other() {
+    use futures_core::Stream;
+    use futures_sink::Sink;
+    use std::{future::poll_fn, pin::Pin, sync::Arc};
+    use tokio::sync::Mutex;
+
+    with_paused_clock(async {
+        let (server, mut client) = pair(1000);
+        let server = Arc::new(Mutex::new(server));
+        let sink = server.clone();
+        let sending = tokio::spawn(async move {
+            let large = wsutil::OwnedMessage::Binary(vec![1; 5000]);
+            Pin::new(&mut *sink.lock().await).start_send(large).unwrap();
+            // The lock is held for a poll at a time, as a split of `futures` does it.
+            poll_fn(|cx| match sink.try_lock() {
+                Ok(mut sink) => Pin::new(&mut *sink).poll_flush(cx),
+                Err(_) => unreachable!("one thread"),
+            })
+            .await
+            .unwrap();
+        });
+        let receiving = tokio::spawn(async move {
+            poll_fn(|cx| match server.try_lock() {
+                Ok(mut stream) => Pin::new(&mut *stream).poll_next(cx),
+                Err(_) => unreachable!("one thread"),
+            })
+            .await
+        });
+        assert_eq!(client.receive_owned().await.unwrap().unwrap().as_bytes().len(), 5000);
+        let sent = tokio::time::timeout(SECOND, sending).await;
+        sent.expect("the sink is woken when all is written").unwrap();
+        receiving.abort();
     });
 }
 
