@@ -7,9 +7,11 @@ use std::{
     net::TcpStream,
     sync::{Mutex, MutexGuard, PoisonError},
     thread,
+    time::Duration,
 };
 
-use wsutil::{Prepared, Sender};
+use wscore::CloseCode;
+use wsutil::{Deadlines, Prepared, Sender};
 
 /// Who gets what is said.
 static CLIENTS: Mutex<Vec<Sender>> = Mutex::new(Vec::new());
@@ -19,7 +21,9 @@ fn main() {
 }
 
 fn serve(stream: TcpStream) -> Result<(), Box<dyn Error>> {
-    let connection = wsutil::accept(stream)?;
+    let seconds = Duration::from_secs;
+    let deadlines = Deadlines::heartbeat(seconds(25), seconds(20)).write(seconds(10));
+    let connection = wsutil::accept(stream)?.with_deadlines(deadlines)?;
     let (mut receiver, sender, flusher) = connection.split(TcpStream::try_clone)?;
     thread::spawn(move || flusher.run());
     clients().push(sender);
@@ -29,9 +33,17 @@ fn serve(stream: TcpStream) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Queues a message for everyone; those who are gone, and those who read too slowly, are dropped.
+/// Queues a message for everyone. Those who are gone are forgotten; those who read too slowly are
+/// disconnected, as they would miss messages.
 fn broadcast(message: &Prepared) {
-    clients().retain(|client| client.try_send_prepared(message).is_ok());
+    clients().retain(|client| {
+        let is_queued = client.try_send_prepared(message).is_ok();
+        if !is_queued {
+            // Nothing to do if it is closed already.
+            let _ = client.close(CloseCode::POLICY_VIOLATION, "reads too slowly");
+        }
+        is_queued
+    });
 }
 
 fn clients() -> MutexGuard<'static, Vec<Sender>> {

@@ -44,6 +44,9 @@ const LISTENER: Token = Token(usize::MAX);
 /// How long a client has for its request.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// How soon a client is asked for again that could not be accepted.
+const ACCEPT_AGAIN: Duration = Duration::from_millis(10);
+
 /// How long a client that was closed has to go.
 const LINGER_TIME: Duration = Duration::from_secs(1);
 
@@ -57,6 +60,8 @@ pub(crate) struct Loop {
     clients: Slab<Client>,
     /// Clients with a deadline, the earliest first; some are gone already.
     deadlines: std::collections::VecDeque<(Instant, usize)>,
+    /// A client could not be accepted, and is to be asked for again soon.
+    accepts_again: bool,
 }
 
 struct Client {
@@ -90,6 +95,7 @@ impl Loop {
             upgrader: Upgrader::new(),
             clients: Slab::new(),
             deadlines: Default::default(),
+            accepts_again: false,
         })
     }
 
@@ -111,15 +117,16 @@ impl Loop {
         self.forget_met_deadlines();
         let timeout =
             self.deadlines.front().map(|(at, _)| at.saturating_duration_since(Instant::now()));
+        let timeout = if self.accepts_again { Some(ACCEPT_AGAIN) } else { timeout };
         match self.poll.poll(&mut events, timeout) {
             Err(error) if error.kind() != ErrorKind::Interrupted => return Err(error),
             _ => {}
         }
-        let mut is_new = false;
+        let mut is_new = self.accepts_again;
         for event in &events {
             match event.token() {
                 LISTENER => is_new = true,
-                Token(key) => self.serve(key),
+                Token(key) => self.serve(key, event.is_read_closed()),
             }
         }
         self.events = events;
@@ -128,6 +135,7 @@ impl Loop {
     }
 
     fn accept(&mut self, listener: &TcpListener) -> io::Result<()> {
+        self.accepts_again = false;
         loop {
             match listener.accept() {
                 Ok((stream, _)) => {
@@ -137,8 +145,12 @@ impl Loop {
                     self.add(stream, Stage::Handshake(parser, vec![]), Some(HANDSHAKE_TIMEOUT))?;
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
-                // That of one connection, or the lack of descriptors, which passes.
-                Err(_) => std::thread::sleep(Duration::from_millis(10)),
+                // That of one connection, or the lack of descriptors, which passes: others are served
+                // meanwhile.
+                Err(_) => {
+                    self.accepts_again = true;
+                    return Ok(());
+                }
             }
         }
     }
@@ -185,11 +197,11 @@ impl Loop {
         }
     }
 
-    fn serve(&mut self, key: usize) {
+    fn serve(&mut self, key: usize, is_read_closed: bool) {
         let Some(client) = self.clients.get_mut(key) else { return };
         let lingered = matches!(client.stage, Stage::Lingering(_));
         // An error is the end of this client, whatever it is.
-        if client.serve(&self.upgrader).unwrap_or(Next::Drop) == Next::Drop {
+        if client.serve(&self.upgrader, is_read_closed).unwrap_or(Next::Drop) == Next::Drop {
             self.clients.remove(key);
         } else if !lingered && matches!(client.stage, Stage::Lingering(_)) {
             self.set_deadline(key, LINGER_TIME);
@@ -198,7 +210,7 @@ impl Loop {
 }
 
 impl Client {
-    fn serve(&mut self, upgrader: &Upgrader<'_>) -> io::Result<Next> {
+    fn serve(&mut self, upgrader: &Upgrader<'_>, is_read_closed: bool) -> io::Result<Next> {
         if let Stage::Handshake(parser, received) = &mut self.stage {
             match shake_hands(&mut self.stream, upgrader, parser, received)? {
                 Shaken::Wait => return Ok(Next::Wait),
@@ -208,7 +220,7 @@ impl Client {
             self.deadline = None;
         }
         if let Stage::Open(endpoint) = &mut self.stage {
-            match echo(&mut self.stream, endpoint)? {
+            match echo(&mut self.stream, endpoint, is_read_closed)? {
                 Some(next) => return Ok(next),
                 None => self.linger()?,
             }
@@ -275,7 +287,11 @@ fn shake_hands(
 }
 
 /// Echoes what can be read now: what becomes of the client, or `None` once all is said.
-fn echo(stream: &mut TcpStream, endpoint: &mut Endpoint) -> io::Result<Option<Next>> {
+fn echo(
+    stream: &mut TcpStream,
+    endpoint: &mut Endpoint,
+    is_read_closed: bool,
+) -> io::Result<Option<Next>> {
     // Nothing more is read from a client that takes nothing.
     if !write(stream, endpoint)? {
         return Ok(Some(Next::Wait));
@@ -305,8 +321,9 @@ fn echo(stream: &mut TcpStream, endpoint: &mut Endpoint) -> io::Result<Option<Ne
                     read => read.unwrap_or(0),
                 };
                 endpoint.received(read);
-                // With less than there was room for, the socket is empty, and says when it is not.
-                is_drained = read < size;
+                // With less than there was room for, the socket is empty, and says when it is not;
+                // but of its end it has told us already.
+                is_drained = read == 0 || read < size && !is_read_closed;
             }
             Ok(Step::Closed) | Err(_) => {
                 return Ok(if write(stream, endpoint)? { None } else { Some(Next::Wait) });

@@ -24,6 +24,8 @@ fn serve(stream: &TcpStream, early_data: Vec<u8>) -> Result<(), Box<dyn Error>> 
     let mut writer = Writer::new(stream, Role::Server, OpCode::Text);
     while reader.next_frame()?.is_some() {
         let reply = match serde_json::from_reader::<_, Value>(&mut reader) {
+            // The connection has ended, and nothing is written behind its end.
+            Err(error) if error.is_io() => return Err(error.into()),
             Ok(value) => json!({ "type": kind(&value), "value": value }),
             Err(error) => json!({ "error": error.to_string() }),
         };

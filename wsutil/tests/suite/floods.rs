@@ -164,3 +164,14 @@ fn fr37_many_frames_in_one_read() {
     }
     assert_eq!(endpoint.step(), Ok(Step::Read));
 }
+
+#[test]
+fn nothing_follows_the_close_that_fails_a_flooding_peer() {
+    let mut endpoint = server();
+    let pings = frame(Role::Server, true, Rsv::NONE, OpCode::Ping, b"p").repeat(70);
+    endpoint.receive(&[&pings[..], b"\xff\xff"].concat());
+    while let Ok(Step::Write) = endpoint.step() {}
+    let frames = parse(&take(&mut endpoint), Role::Server);
+    assert_eq!(frames.len(), 65);
+    assert_eq!(frames.last().unwrap().opcode, OpCode::Close);
+}

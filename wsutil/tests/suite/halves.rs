@@ -156,7 +156,7 @@ fn fr24_a_peer_that_never_answers_our_close() {
     let (mut receiver, sender, flusher) = connection.split(TcpStream::try_clone).unwrap();
     let flusher = thread::spawn(move || flusher.run());
     sender.close(CloseCode::NORMAL, "").unwrap();
-    assert!(receiver.receive().is_err());
+    assert!(receiver.receive().unwrap_err().close_code().is_some());
     assert_eq!(flusher.join().unwrap().unwrap_err().kind(), std::io::ErrorKind::TimedOut);
     drop(another);
 
@@ -189,4 +189,97 @@ fn one_close_frame_is_sent_whoever_sends_it() {
     let opcodes: Vec<_> = frames.iter().map(|frame| frame.opcode).collect();
     assert_eq!(opcodes, [OpCode::Text, OpCode::Close]);
     assert_eq!(frames[1].payload, b"\x0b\xb8ours");
+}
+
+#[test]
+fn halves_end_together_however_the_receiver_ends() {
+    use std::net::Shutdown;
+
+    // By the end of the stream.
+    let (one, another) = tcp_pair();
+    let (mut receiver, sender, flusher) =
+        over(one, Role::Server).split(TcpStream::try_clone).unwrap();
+    let flusher = thread::spawn(move || flusher.run());
+    another.shutdown(Shutdown::Both).unwrap();
+    assert!(matches!(receiver.receive(), Err(Error::Disconnected { .. })));
+    assert!(flusher.join().unwrap().is_err());
+    assert_eq!(sender.send("late"), Err(SendError::Closed));
+
+    // By being dropped: what is queued is written.
+    let (one, another) = tcp_pair();
+    let (receiver, sender, flusher) = over(one, Role::Server).split(TcpStream::try_clone).unwrap();
+    sender.send("last").unwrap();
+    drop(receiver);
+    flusher.run().unwrap();
+    assert!(sender.is_closed());
+    let mut peer = over(another, Role::Client);
+    assert_eq!(peer.receive_owned().unwrap(), Some("last".into()));
+    assert!(peer.receive().is_err());
+}
+
+#[test]
+fn tr9_a_flusher_does_not_wait_for_ever() {
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    runtime.enable_all().start_paused(true).build().unwrap().block_on(async {
+        let (one, another) = tokio::io::duplex(1000);
+        let endpoint = Endpoint::new(Role::Server);
+        let connection = wsutil::tokio::Connection::from_parts(one, endpoint, Handshake::default());
+        let deadlines = wsutil::Deadlines::default().write(Duration::from_secs(10));
+        let connection = connection.with_deadlines(deadlines);
+        let (_receiver, sender, flusher) = connection.split(tokio::io::split).await.unwrap();
+        let flusher = tokio::spawn(flusher.run());
+        sender.send(&vec![1; 100_000]).await.unwrap();
+        let more = tokio::spawn({
+            let sender = sender.clone();
+            async move {
+                loop {
+                    sender.send("more").await?;
+                    tokio::time::sleep(Duration::from_secs(1)).await;
+                }
+            }
+        });
+        assert_eq!(flusher.await.unwrap().unwrap_err().kind(), std::io::ErrorKind::TimedOut);
+        let refused: Result<(), SendError> = more.await.unwrap();
+        assert_eq!(refused, Err(SendError::Closed));
+        drop(another);
+    });
+}
+
+#[test]
+fn a_split_keeps_what_was_sent_before() {
+    // Behind a close frame nothing is sent.
+    let (one, another) = tcp_pair();
+    let mut server = over(one, Role::Server);
+    over(another.try_clone().unwrap(), Role::Client).send("x").unwrap();
+    let (_, mut reply) = server.receive().unwrap().unwrap();
+    reply.close(CloseCode::NORMAL, "").unwrap();
+    let (_receiver, sender, _flusher) = server.split(TcpStream::try_clone).unwrap();
+    assert_eq!(sender.send("late"), Err(SendError::Closed));
+    // Inside a message there is no place for others.
+    let (one, _another) = tcp_pair();
+    let mut server = over(one, Role::Server);
+    server.send_piece(wsutil::Kind::Text, false, b"begun").unwrap();
+    let refused = server.split(TcpStream::try_clone);
+    assert!(matches!(refused, Err(Error::Send(SendError::MessageOpen))));
+}
+
+#[test]
+fn prepared_messages_through_senders_are_the_same_small_and_large() {
+    for size in [10, 100_000] {
+        let (one, another) = tcp_pair();
+        let (_receiver, sender, flusher) =
+            over(one, Role::Server).split(TcpStream::try_clone).unwrap();
+        let flusher = thread::spawn(move || flusher.run());
+        let news = wsutil::Prepared::new(&vec![5; size]);
+        sender.try_send_prepared(&news).unwrap();
+        sender.send("between").unwrap();
+        sender.try_send_prepared(&news).unwrap();
+        let mut peer = over(another, Role::Client);
+        for expected in [size, 7, size] {
+            assert_eq!(peer.receive_owned().unwrap().unwrap().as_bytes().len(), expected);
+        }
+        drop(sender);
+        drop(_receiver);
+        flusher.join().unwrap().unwrap();
+    }
 }

@@ -395,3 +395,23 @@ fn fr14_the_closing_handshake_over_a_real_stream() {
         assert_eq!((status.code, &*status.reason), (code, ""));
     }
 }
+
+#[test]
+fn a_blocking_echo_outlives_its_write_deadline() {
+    let (one, another) = tcp_pair();
+    let deadlines = Deadlines::default().write(Duration::from_millis(30));
+    let mut server = over(one, Role::Server).with_deadlines(deadlines).unwrap();
+    let echo = thread::spawn(move || {
+        while let Some((message, mut reply)) = server.receive().unwrap() {
+            reply.send(message).unwrap();
+        }
+    });
+    let mut client = over(another, Role::Client);
+    for _ in 0..20 {
+        client.send("ping-pong").unwrap();
+        assert!(client.receive().unwrap().is_some());
+        thread::sleep(Duration::from_millis(5));
+    }
+    client.close(CloseCode::NORMAL, "").unwrap();
+    echo.join().unwrap();
+}
