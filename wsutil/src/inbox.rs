@@ -16,6 +16,17 @@ use crate::pool;
 /// Reads are given at least this much room, in bytes.
 const MIN_ROOM: usize = 4 * 1024;
 
+/// Where a read into a buffer of this size begins.
+///
+/// A large buffer begins at the beginning of a page, give or take a few bytes, and so does what the
+/// system copies from. Processors take the one for the other where the places in their pages are
+/// alike (4 KiB aliasing), which halves the speed of the copy: so reads begin in mid-page.
+const fn first_place(size: usize) -> usize {
+    if size < pool::SIZE { 0 } else { MID_PAGE }
+}
+
+const MID_PAGE: usize = 2048;
+
 /// 0 <= head <= tail <= next <= filled <= bytes.len()
 #[derive(Debug, Default)]
 pub(crate) struct Inbox {
@@ -60,7 +71,7 @@ impl Inbox {
     /// Where the next bytes of the stream go.
     pub(crate) fn room(&mut self) -> &mut [u8] {
         if self.is_empty() {
-            (self.head, self.tail, self.next, self.filled) = (0, 0, 0, 0);
+            self.start_at(first_place(self.bytes.len()));
         }
         if self.is_full() {
             self.make_room();
@@ -130,7 +141,12 @@ impl Inbox {
 
     fn give_back(&mut self) {
         pool::give(core::mem::take(&mut self.bytes));
-        (self.head, self.tail, self.next, self.filled) = (0, 0, 0, 0);
+        self.start_at(0);
+    }
+
+    /// Nothing is held, and the next bytes go here.
+    fn start_at(&mut self, place: usize) {
+        (self.head, self.tail, self.next, self.filled) = (place, place, place, place);
     }
 
     /// The buffer is full, or there is none.
@@ -150,25 +166,29 @@ impl Inbox {
     /// Moves what is held to the front.
     fn move_down(&mut self) {
         let message = self.tail - self.head;
-        self.bytes.copy_within(self.head..self.tail, 0);
-        self.bytes.copy_within(self.next..self.filled, message);
-        self.settle(message);
+        let start = first_place(self.bytes.len()).min(self.head);
+        self.bytes.copy_within(self.head..self.tail, start);
+        self.bytes.copy_within(self.next..self.filled, start + message);
+        self.settle(start, message);
     }
 
     /// Moves what is held to another buffer, which it fits.
     fn move_to(&mut self, mut other: Vec<u8>) {
         let message = self.tail - self.head;
         let unread = self.filled - self.next;
-        other[..message].copy_from_slice(&self.bytes[self.head..self.tail]);
-        other[message..message + unread].copy_from_slice(&self.bytes[self.next..self.filled]);
+        let start = first_place(other.len());
+        let place = &mut other[start..];
+        place[..message].copy_from_slice(&self.bytes[self.head..self.tail]);
+        place[message..message + unread].copy_from_slice(&self.bytes[self.next..self.filled]);
         pool::give(core::mem::replace(&mut self.bytes, other));
-        self.settle(message);
+        self.settle(start, message);
     }
 
-    /// What is held lies at the front, the message first.
-    fn settle(&mut self, message: usize) {
+    /// What is held lies at `start`, the message first.
+    fn settle(&mut self, start: usize, message: usize) {
         let unread = self.filled - self.next;
-        (self.head, self.tail, self.next, self.filled) = (0, message, message, message + unread);
+        let next = start + message;
+        (self.head, self.tail, self.next, self.filled) = (start, next, next, next + unread);
     }
 }
 

@@ -3,7 +3,7 @@
 use alloc::{vec, vec::Vec};
 
 /// How large a buffer is, in bytes.
-pub(crate) const SIZE: usize = 4 * 1024;
+pub(crate) const SIZE: usize = 16 * 1024;
 
 /// A buffer of [`SIZE`] bytes, all of them initialised.
 pub(crate) fn take() -> Vec<u8> {
