@@ -1,0 +1,176 @@
+//! One connection: sends a burst of messages, takes the replies, compares them with what was sent,
+//! and begins anew.
+
+use std::{
+    io::{self, Error, ErrorKind, Read, Write},
+    net::SocketAddr,
+    time::Duration,
+};
+
+use mio::net::TcpStream;
+
+use crate::{plan::Plan, system};
+
+const REQUEST: &str = "GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\n\
+    Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
+    Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+
+/// What answers the key above.
+const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
+
+/// How long a server has for its answer.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Of large messages one in so many is compared as a whole; of the others only header and end.
+const SAMPLE: usize = 16;
+
+/// How much of a payload's end is always compared.
+const TAIL: usize = 16;
+
+/// What follows a burst.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Next {
+    Send,
+    Stop,
+}
+
+pub struct Client {
+    stream: TcpStream,
+    /// The number of the current burst, and how many bytes of it went and came back.
+    burst: usize,
+    sent: usize,
+    received: usize,
+}
+
+impl Client {
+    /// Connects and upgrades.
+    pub fn open(address: SocketAddr) -> io::Result<Self> {
+        let mut stream = std::net::TcpStream::connect(address)?;
+        stream.set_nodelay(true)?;
+        stream.set_read_timeout(Some(HANDSHAKE_TIMEOUT))?;
+        stream.write_all(REQUEST.as_bytes())?;
+        let mut answer = vec![];
+        while !answer.ends_with(b"\r\n\r\n") {
+            let mut bytes = [0; 1024];
+            match stream.read(&mut bytes)? {
+                0 => return Err(Error::other("connection closed instead of an answer")),
+                size => answer.extend_from_slice(&bytes[..size]),
+            }
+        }
+        check_answer(&String::from_utf8_lossy(&answer)).map_err(Error::other)?;
+        stream.set_nonblocking(true)?;
+        Ok(Self { stream: TcpStream::from_std(stream), burst: 0, sent: 0, received: 0 })
+    }
+
+    pub fn stream(&mut self) -> &mut TcpStream {
+        &mut self.stream
+    }
+
+    /// Sends what the socket takes of the current burst.
+    pub fn send(&mut self, plan: &Plan) -> io::Result<()> {
+        let burst_size = plan.pipeline * plan.request_size;
+        let start = plan.first_slot(self.burst) * plan.request_size;
+        while self.sent < burst_size {
+            let rest = start + self.sent..start + burst_size;
+            match self.stream.write(&plan.requests[rest]) {
+                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+                result => self.sent += result?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends and receives what is possible now: how many bursts were answered.
+    pub fn turn(&mut self, plan: &Plan, buffer: &mut [u8], next: Next) -> io::Result<usize> {
+        self.send(plan)?;
+        let mut answered = 0;
+        loop {
+            let is_drained = self.receive(plan, buffer)?;
+            if self.received == plan.pipeline * plan.reply_size {
+                answered += 1;
+                self.burst += 1;
+                self.received = 0;
+                if next == Next::Send {
+                    self.sent = 0;
+                    self.send(plan)?;
+                }
+            }
+            if is_drained {
+                return Ok(answered);
+            }
+        }
+    }
+
+    /// Reads once: whether there is nothing more now.
+    fn receive(&mut self, plan: &Plan, buffer: &mut [u8]) -> io::Result<bool> {
+        let (wanted, is_dropped) = self.wanted(plan, buffer.len());
+        let result = if is_dropped {
+            system::discard(&self.stream, wanted)
+        } else {
+            self.stream.read(&mut buffer[..wanted])
+        };
+        let size = match result {
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(true),
+            Ok(0) => return Err(Error::other("connection closed instead of a reply")),
+            result => result?,
+        };
+        if !is_dropped {
+            self.compare(plan, &buffer[..size])?;
+        }
+        self.received += size;
+        Ok(size < wanted)
+    }
+
+    /// How much to read next, and whether only to drop it.
+    fn wanted(&self, plan: &Plan, room: usize) -> (usize, bool) {
+        if !plan.is_large {
+            return (room, false);
+        }
+        let number = self.burst * plan.pipeline + self.received / plan.reply_size;
+        let done = self.received % plan.reply_size;
+        let left = plan.reply_size - done;
+        if number.is_multiple_of(SAMPLE) || left <= TAIL {
+            // The header of the next message tells what is done with that.
+            ((left + plan.reply_header).min(room), false)
+        } else if done < plan.reply_header {
+            (plan.reply_header - done, false)
+        } else {
+            (left - TAIL, true)
+        }
+    }
+
+    fn compare(&self, plan: &Plan, received: &[u8]) -> io::Result<()> {
+        let start = plan.first_slot(self.burst) * plan.reply_size;
+        let burst = &plan.replies[start..start + plan.pipeline * plan.reply_size];
+        let wanted = &burst[self.received..];
+        if wanted.starts_with(received) {
+            return Ok(());
+        }
+        let same = received.iter().zip(wanted).take_while(|(a, b)| a == b).count();
+        let at = self.received + same;
+        Err(Error::other(format!(
+            "reply {} of a connection is wrong from byte {} on, header included: \
+             {:02x?} instead of {:02x?}",
+            self.burst * plan.pipeline + at / plan.reply_size + 1,
+            at % plan.reply_size,
+            start_of(&received[same..]),
+            start_of(&wanted[same..]),
+        )))
+    }
+}
+
+fn start_of(bytes: &[u8]) -> &[u8] {
+    &bytes[..bytes.len().min(8)]
+}
+
+fn check_answer(answer: &str) -> Result<(), String> {
+    if !answer.starts_with("HTTP/1.1 101 ") {
+        return Err(format!("not upgraded: {}", answer.lines().next().unwrap_or_default()));
+    }
+    let is_accept = |line: &str| {
+        line.split_once(':').is_some_and(|(name, value)| {
+            name.eq_ignore_ascii_case("sec-websocket-accept") && value.trim() == ACCEPT
+        })
+    };
+    if answer.lines().any(is_accept) { Ok(()) } else { Err("wrong accept value".into()) }
+}
