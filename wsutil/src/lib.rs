@@ -102,7 +102,8 @@
 //! - `tokio`: the connection in [`tokio`].
 //! - `futures`: `Stream` and `Sink` for it.
 //! - `json`: messages as JSON.
-//! - `tracing`: every frame is told to `tracing`, without its payload; [`Traced`] shows bytes.
+//! - `tracing`: the frames of connections are told to `tracing`, without their payload; [`Traced`]
+//!   shows bytes.
 
 #![cfg_attr(not(feature = "std"), no_std)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
