@@ -8,10 +8,11 @@
 //! ```
 
 use alloc::boxed::Box;
+use core::fmt;
 
 use wscore::{CloseBody, CloseCode, CloseReason, OpCode};
 
-use crate::{Encoder, MessageError, outbox::Outbox};
+use crate::{Encoder, Event, MessageError, outbox::Outbox};
 
 /// Why a connection was closed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,12 +33,59 @@ impl From<Option<CloseReason<'_>>> for CloseStatus {
     }
 }
 
+/// A control frame that was received.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Control<'a> {
+    /// A ping, and its payload of at most 125 bytes.
+    Ping(&'a [u8]),
+    /// A pong, and its payload of at most 125 bytes.
+    Pong(&'a [u8]),
+    /// A close frame, and what it says.
+    Close(Option<CloseReason<'a>>),
+}
+
+impl<'a> Control<'a> {
+    /// The control frame that an event is, if it is one.
+    pub(crate) const fn from_event(event: &Event<'a>) -> Option<Self> {
+        match event {
+            Event::Piece(_) => None,
+            Event::Ping(payload) => Some(Self::Ping(payload)),
+            Event::Pong(payload) => Some(Self::Pong(payload)),
+            Event::Close(reason) => Some(Self::Close(*reason)),
+        }
+    }
+}
+
+/// Somebody who looks at control frames before they are answered, or nobody.
+#[derive(Default)]
+pub(crate) struct ControlHandler(Option<Handler>);
+
+type Handler = Box<dyn FnMut(Control<'_>) + Send>;
+
+impl ControlHandler {
+    pub(crate) fn new(handler: impl FnMut(Control<'_>) + Send + 'static) -> Self {
+        Self(Some(Box::new(handler)))
+    }
+
+    pub(crate) fn call(&mut self, control: Control<'_>) {
+        if let Some(handler) = &mut self.0 {
+            handler(control);
+        }
+    }
+}
+
+impl fmt::Debug for ControlHandler {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_some() { "a handler" } else { "no handler" })
+    }
+}
+
 /// Pongs that wait at a time, at most 127 bytes each for a server; then the newest replaces.
 const MAX_PONGS: u8 = 64;
 
 /// How far the closing handshake is, and which pongs wait.
 #[derive(Debug, Default)]
-pub(crate) struct Control {
+pub(crate) struct ControlState {
     /// Our close frame is sent: nothing follows it but pongs, until the peer has closed too.
     pub(crate) close_sent: bool,
     /// The peer's close frame.
@@ -54,7 +102,7 @@ struct LatePong {
     len: usize,
 }
 
-impl Control {
+impl ControlState {
     /// Whether as many pongs wait as may.
     pub(crate) const fn is_full(&self) -> bool {
         self.pongs == MAX_PONGS

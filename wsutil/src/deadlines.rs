@@ -18,6 +18,8 @@ pub struct Deadlines {
     pub ping_after: Option<Duration>,
     /// How long it then has for the pong, or for data, which is a sign of life too.
     pub pong: Option<Duration>,
+    /// The silence of the peer after which it counts as gone, whether it is pinged or not.
+    pub idle: Option<Duration>,
     /// From the first byte of a message to its last; answered with close code 1008.
     pub message: Option<Duration>,
     /// How long the peer may take nothing of what waits to be written.
@@ -28,7 +30,14 @@ impl Deadlines {
     /// Pings after this much silence, and this long for the pong.
     #[must_use]
     pub const fn heartbeat(ping_after: Duration, pong: Duration) -> Self {
-        Self { ping_after: Some(ping_after), pong: Some(pong), message: None, write: None }
+        let (ping_after, pong) = (Some(ping_after), Some(pong));
+        Self { ping_after, pong, idle: None, message: None, write: None }
+    }
+
+    /// The same with this long for the peer to send anything at all.
+    #[must_use]
+    pub const fn idle(self, deadline: Duration) -> Self {
+        Self { idle: Some(deadline), ..self }
     }
 
     /// The same with this long from the first byte of a message to its last.
@@ -57,6 +66,7 @@ impl Deadlines {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Passed {
     Pong,
+    Idle,
     Message,
     Write,
 }
@@ -219,6 +229,9 @@ impl Watch {
         if due(self.ping.map(|ping| ping.alive), self.deadlines.pong).is_some() {
             return Err(Passed::Pong);
         }
+        if due(Some(self.heard), self.deadlines.idle).is_some() {
+            return Err(Passed::Idle);
+        }
         if due(self.message_since, self.deadlines.message).is_some() {
             return Err(Passed::Message);
         }
@@ -360,5 +373,14 @@ mod tests {
         watch.received();
         watch.received_pong(&ping);
         assert_eq!(quiet(&mut watch, 101), Ok(Tick { ping: None, next: Some(secs(126)) }));
+    }
+
+    #[test]
+    fn a_peer_that_is_idle_for_too_long_is_gone() {
+        let mut watch = Watch::new(Deadlines::default().idle(secs(60)), secs(0));
+        assert_eq!(quiet(&mut watch, 30), Ok(Tick { ping: None, next: Some(secs(60)) }));
+        watch.received();
+        assert_eq!(quiet(&mut watch, 50), Ok(Tick { ping: None, next: Some(secs(110)) }));
+        assert_eq!(passes(&mut watch, 110, false, false), Some(Passed::Idle));
     }
 }

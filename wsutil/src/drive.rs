@@ -83,6 +83,7 @@ impl fmt::Display for Error {
             Self::Disconnected { inside_message: false } => "peer went without a close frame",
             Self::Disconnected { inside_message: true } => "peer went inside a message",
             Self::TimedOut(Timeout::Message) => "peer did not finish a message in time",
+            Self::TimedOut(Timeout::Idle) => "peer said nothing for too long",
             Self::TimedOut(Timeout::Pong) => "peer did not answer a ping in time",
             Self::TimedOut(Timeout::Write) => "peer took nothing for too long",
             Self::TimedOut(Timeout::Close) => "peer did not answer the close frame in time",

@@ -15,6 +15,7 @@ use wscore::{Role, Rsv};
 
 use crate::{
     CloseStatus, Deadlines, Encoder, Kind, Limits, Message, MessageError, Piece, Sending,
+    control::{Control, ControlHandler},
     deadlines::{Passed, Watch},
     decoder::{Decoder, Event},
     inbox::Inbox,
@@ -55,6 +56,7 @@ pub struct Endpoint {
     holds: Holds,
     failed: Option<MessageError>,
     watch: Option<Box<Watch>>,
+    on_control: ControlHandler,
 }
 
 /// What a peer did not do in time.
@@ -63,9 +65,11 @@ pub struct Endpoint {
 pub enum Timeout {
     /// Answer a ping.
     Pong,
+    /// Send anything at all.
+    Idle,
     /// Take some of what waits to be written.
     Write,
-    /// Answer our close frame.
+    /// Answer our close frame; the drivers keep this one.
     Close,
     /// Finish a message. It is told so.
     Message,
@@ -121,12 +125,28 @@ impl Endpoint {
             holds: Holds::NOTHING,
             failed: None,
             watch: None,
+            on_control: ControlHandler::default(),
         }
     }
 
     /// Holds the peer to these limits from the next frame on.
     pub const fn set_limits(&mut self, limits: Limits) {
         self.decoder.set_limits(limits);
+    }
+
+    /// Has a look at every control frame, before it is answered.
+    pub fn on_control(&mut self, handler: impl FnMut(Control<'_>) + Send + 'static) {
+        self.on_control = ControlHandler::new(handler);
+    }
+
+    /// Cuts messages of ours into frames of at most this many bytes of payload, but at least one;
+    /// `None`, the default, sends each in one frame.
+    pub const fn set_fragment_size(&mut self, size: Option<usize>) {
+        self.outgoing.fragment = match size {
+            Some(0) => 1,
+            Some(size) => size,
+            None => usize::MAX,
+        };
     }
 
     /// Holds the peer to these deadlines. The time is `now`, since an origin of the driver's choice,
@@ -161,6 +181,7 @@ impl Endpoint {
             }
             Err(Passed::Pong) => Err(Timeout::Pong),
             Err(Passed::Write) => Err(Timeout::Write),
+            Err(Passed::Idle) => Err(Timeout::Idle),
             Err(Passed::Message) => {
                 self.fail(MessageError::TooSlow);
                 Err(Timeout::Message)
@@ -361,6 +382,9 @@ impl Endpoint {
             };
             let used = decoded.used;
             decoded.event.iter().for_each(trace::received);
+            if let Some(control) = decoded.event.as_ref().and_then(Control::from_event) {
+                self.on_control.call(control);
+            }
             match decoded.event {
                 None if used == 0 => return Ok(self.end_or_read()),
                 None => self.inbox.take(used, 0),

@@ -146,7 +146,7 @@ mod queue;
 #[cfg(feature = "tokio")]
 pub mod tokio;
 
-pub use control::CloseStatus;
+pub use control::{CloseStatus, Control};
 pub use deadlines::Deadlines;
 pub use decoder::{Decoded, Decoder, Event, Piece};
 pub use encoder::Encoder;

@@ -192,6 +192,7 @@ impl Queue {
         self.has_ended
     }
 
+    #[cfg(feature = "tokio")]
     pub(crate) const fn is_closing(&self) -> bool {
         self.is_closing
     }

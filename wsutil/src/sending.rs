@@ -3,7 +3,7 @@
 use wscore::{CloseBody, CloseCode, CloseReason, OpCode};
 
 use crate::{
-    Encoder, Kind, Message, MessageError, Prepared, SendError, control::Control, inbox::Inbox,
+    Encoder, Kind, Message, MessageError, Prepared, SendError, control::ControlState, inbox::Inbox,
     outbox::Outbox, trace,
 };
 
@@ -37,7 +37,9 @@ pub(crate) const MANY_SLICES: usize = 64;
 pub(crate) struct Outgoing {
     pub(crate) encoder: Encoder,
     pub(crate) outbox: Outbox,
-    pub(crate) control: Control,
+    pub(crate) control: ControlState,
+    /// The most payload of one frame of data, in bytes.
+    pub(crate) fragment: usize,
     /// The driver was told to write, and nothing was written since.
     pub(crate) asked: bool,
     /// Something was written since this was last looked at.
@@ -46,8 +48,8 @@ pub(crate) struct Outgoing {
 
 impl Outgoing {
     pub(crate) fn new(encoder: Encoder) -> Self {
-        let (outbox, control) = (Outbox::default(), Control::default());
-        Self { encoder, outbox, control, asked: false, wrote: false }
+        let (outbox, control) = (Outbox::default(), ControlState::default());
+        Self { encoder, outbox, control, fragment: usize::MAX, asked: false, wrote: false }
     }
 
     /// Whether so much waits that it should be written before more is gathered.
@@ -93,13 +95,16 @@ impl<'a> Sending<'a> {
         Self { out, received }
     }
 
-    /// Sends a whole message in one frame.
+    /// Sends a whole message, in one frame unless it is over the size of fragments.
     ///
     /// # Errors
     /// [`SendError::Closed`], [`SendError::MessageOpen`] or [`SendError::Full`].
     #[inline]
     pub fn message<'m>(&mut self, message: impl Into<Message<'m>>) -> Result<(), SendError> {
         let message = message.into();
+        if message.as_bytes().len() > self.out.fragment {
+            return self.fragments(message.kind(), message.as_bytes());
+        }
         let header = self.header(message.kind(), message.as_bytes().len())?;
         self.put(&header, message.as_bytes());
         Ok(())
@@ -238,6 +243,10 @@ impl<'a> Sending<'a> {
         message: Message<'m>,
     ) -> Result<&'m [u8], SendError> {
         let payload = message.as_bytes();
+        if payload.len() > self.out.fragment {
+            self.fragments(message.kind(), payload)?;
+            return Ok(&[]);
+        }
         let header = self.header(message.kind(), payload.len())?;
         if payload.len() < LARGE_SIZE
             || header.mask.is_some()
@@ -268,6 +277,21 @@ impl<'a> Sending<'a> {
             self.out.written();
         }
         written
+    }
+
+    /// Sends a message in frames that are not over the size of fragments.
+    #[cold]
+    fn fragments(&mut self, kind: Kind, payload: &[u8]) -> Result<(), SendError> {
+        self.check()?;
+        if self.out.encoder.is_inside_message() {
+            return Err(SendError::MessageOpen);
+        }
+        let mut fragments = payload.chunks(self.out.fragment).peekable();
+        while let Some(fragment) = fragments.next() {
+            let header = self.out.encoder.data(kind, fragments.peek().is_none(), fragment.len());
+            self.put(&header, fragment);
+        }
+        Ok(())
     }
 
     fn control_frame(&mut self, opcode: OpCode, payload: &[u8]) -> Result<(), SendError> {

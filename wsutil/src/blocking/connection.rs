@@ -16,8 +16,8 @@ use super::{
     transport::{close_timeout, linger},
 };
 use crate::{
-    CloseStatus, Deadlines, Endpoint, Error, Kind, Limits, Message, MessageError, OwnedMessage,
-    Piece, Prepared, SendError, Sending, Step, Timeout, Transport, drive::is_passing,
+    CloseStatus, Control, Deadlines, Endpoint, Error, Kind, Limits, Message, MessageError,
+    OwnedMessage, Piece, Prepared, SendError, Sending, Step, Timeout, Transport, drive::is_passing,
 };
 
 /// A WebSocket connection over a blocking stream: whole messages in and out.
@@ -138,6 +138,21 @@ impl<S: Transport> Connection<S> {
         self
     }
 
+    /// The same with messages of ours cut into frames of at most this many bytes of payload, but at
+    /// least one.
+    #[must_use]
+    pub const fn with_fragments(mut self, size: usize) -> Self {
+        self.endpoint.set_fragment_size(Some(size));
+        self
+    }
+
+    /// The same with a look at every control frame, before it is answered.
+    #[must_use]
+    pub fn on_control(mut self, handler: impl FnMut(Control<'_>) + Send + 'static) -> Self {
+        self.endpoint.on_control(handler);
+        self
+    }
+
     /// The same with these deadlines for the peer, which are kept while a call waits for it. The
     /// connection sets the timeouts of the stream then, which has to be a blocking one.
     ///
@@ -230,7 +245,7 @@ impl<S: Transport> Connection<S> {
     /// Sends a ping, and writes it with all that waits.
     ///
     /// # Errors
-    /// As [`send`](Self::send), and [`SendError::ControlTooLong`] if the payload has more than
+    /// As [`send`](Self::send), and [`SendError::ControlTooLong`](crate::SendError::ControlTooLong) if the payload has more than
     /// 125 bytes.
     pub fn ping(&mut self, payload: &[u8]) -> Result<(), Error> {
         self.sending()?.ping(payload)?;
@@ -250,7 +265,7 @@ impl<S: Transport> Connection<S> {
     /// others there is [`Reply::close`].
     ///
     /// # Errors
-    /// [`SendError::InvalidClose`] if the code or the reason cannot be sent, and nothing is;
+    /// [`SendError::InvalidClose`](crate::SendError::InvalidClose) if the code or the reason cannot be sent, and nothing is;
     /// [`Error::TimedOut`] if the peer does not answer in time; else as
     /// [`receive`](Self::receive).
     pub fn close(&mut self, code: CloseCode, reason: &str) -> Result<(), Error> {

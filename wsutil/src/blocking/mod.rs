@@ -23,7 +23,7 @@ pub use join::{JoinMessages, join_messages};
 #[cfg(feature = "json")]
 pub use json::{read_json, write_json};
 pub use pieces::{CipherReader, CipherWriter, Utf8Reader};
-pub use reader::{Control, Reader};
+pub use reader::Reader;
 pub use reply::Reply;
 pub use split::{Flusher, Receiver, Sender};
 pub use transport::{Plain, Transport};

@@ -5,11 +5,11 @@ use std::{
     io::{self, Read, Write},
 };
 
-use wscore::{CloseReason, Header, MAX_CONTROL_PAYLOAD, MAX_HEADER, Role};
+use wscore::{Header, MAX_CONTROL_PAYLOAD, MAX_HEADER, Role};
 
 use crate::{
-    CloseStatus, Decoder, Encoder, Error, Event, Limits, MessageError, Timeout, drive::is_passing,
-    sending::Outgoing, trace,
+    CloseStatus, Control, Decoder, Encoder, Error, Event, Limits, MessageError, Timeout,
+    control::ControlHandler, drive::is_passing, sending::Outgoing, trace,
 };
 
 /// Reads messages from a stream, one frame at a time and never a byte further: payload goes
@@ -46,25 +46,12 @@ pub struct Reader<S> {
     head_len: usize,
     /// Whether the message has more to be read.
     is_open: bool,
-    on_control: Option<ControlHandler>,
+    on_control: ControlHandler,
     /// Set once no more messages come.
     end: Option<Result<(), Error>>,
 }
 
 type WriteAll<S> = fn(&mut S, &[u8]) -> io::Result<()>;
-
-type ControlHandler = Box<dyn FnMut(Control<'_>) + Send>;
-
-/// A control frame that was received.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Control<'a> {
-    /// A ping, and its payload of at most 125 bytes.
-    Ping(&'a [u8]),
-    /// A pong, and its payload of at most 125 bytes.
-    Pong(&'a [u8]),
-    /// A close frame, and what it says.
-    Close(Option<CloseReason<'a>>),
-}
 
 impl<S: Read + Write> Reader<S> {
     /// A reader of what this role receives, with default [`Limits`]; replies to control frames go
@@ -88,7 +75,7 @@ impl<S: Read> Reader<S> {
             head: [0; MAX_HEADER + MAX_CONTROL_PAYLOAD],
             head_len: 0,
             is_open: false,
-            on_control: None,
+            on_control: ControlHandler::default(),
             end: None,
         }
     }
@@ -103,7 +90,7 @@ impl<S: Read> Reader<S> {
     /// The same with a look at every control frame, before it is answered.
     #[must_use]
     pub fn on_control(mut self, handler: impl FnMut(Control<'_>) + Send + 'static) -> Self {
-        self.on_control = Some(Box::new(handler));
+        self.on_control = ControlHandler::new(handler);
         self
     }
 
@@ -223,9 +210,7 @@ impl<S: Read> Reader<S> {
                 }
                 // The frame is empty, or its payload is still to be read.
                 None | Some(Event::Piece(_)) => None,
-                Some(Event::Ping(payload)) => Some(Control::Ping(payload)),
-                Some(Event::Pong(payload)) => Some(Control::Pong(payload)),
-                Some(Event::Close(reason)) => Some(Control::Close(reason)),
+                Some(event) => Control::from_event(&event),
             };
             let Some(control) = control else {
                 let header = Header::parse(&self.head[..self.head_len]);
@@ -235,9 +220,7 @@ impl<S: Read> Reader<S> {
                     _ => Ok(Advance::Control),
                 };
             };
-            if let Some(on_control) = &mut self.on_control {
-                on_control(control);
-            }
+            self.on_control.call(control);
             match control {
                 Control::Ping(payload) => self.replies.answer_ping(payload),
                 Control::Pong(_) => {}

@@ -9,7 +9,7 @@ use crate::{
     sending::{FEW_SLICES, MANY_SLICES},
 };
 
-/// The side of a [`Connection`] that sends, while a message is lent.
+/// The side of a [`Connection`](super::Connection) that sends, while a message is lent.
 #[derive(Debug)]
 pub struct Reply<'c, S> {
     stream: &'c mut S,
@@ -32,7 +32,7 @@ impl<'c, S: Transport> Reply<'c, S> {
     /// much waits. Payload of the received message is sent from where it lies.
     ///
     /// # Errors
-    /// As [`Connection::send`].
+    /// As [`Connection::send`](super::Connection::send).
     pub fn send<'m>(&mut self, message: impl Into<Message<'m>>) -> Result<(), Error> {
         self.check()?;
         let mut rest = self.sending.message_or_header(message.into())?;
@@ -51,7 +51,7 @@ impl<'c, S: Transport> Reply<'c, S> {
     /// Gathers a message that was encoded before.
     ///
     /// # Errors
-    /// As [`Connection::send`].
+    /// As [`Connection::send`](super::Connection::send).
     pub fn send_prepared(&mut self, message: &Prepared) -> Result<(), Error> {
         self.check()?;
         self.sending.prepared(message)?;
@@ -62,7 +62,7 @@ impl<'c, S: Transport> Reply<'c, S> {
     /// Behind the first piece the kind does not matter.
     ///
     /// # Errors
-    /// As [`Connection::send`].
+    /// As [`Connection::send`](super::Connection::send).
     pub fn send_piece(&mut self, kind: Kind, fin: bool, payload: &[u8]) -> Result<(), Error> {
         self.check()?;
         self.sending.piece(kind, fin, payload)?;
@@ -72,7 +72,7 @@ impl<'c, S: Transport> Reply<'c, S> {
     /// Gathers a ping.
     ///
     /// # Errors
-    /// As [`Connection::ping`].
+    /// As [`Connection::ping`](super::Connection::ping).
     pub fn ping(&mut self, payload: &[u8]) -> Result<(), Error> {
         self.check()?;
         Ok(self.sending.ping(payload)?)
@@ -81,7 +81,7 @@ impl<'c, S: Transport> Reply<'c, S> {
     /// Gathers a close frame; go on receiving until the peer has answered it.
     ///
     /// # Errors
-    /// [`SendError::InvalidClose`] if the code or the reason cannot be sent.
+    /// [`SendError::InvalidClose`](crate::SendError::InvalidClose) if the code or the reason cannot be sent.
     pub fn close(&mut self, code: CloseCode, reason: &str) -> Result<(), Error> {
         Ok(self.sending.close(code, reason)?)
     }

@@ -98,9 +98,25 @@ impl Sender {
     /// [`SendError::Closed`].
     pub fn send<'m>(&self, message: impl Into<Message<'m>>) -> Result<(), SendError> {
         let message = message.into();
+        self.wait_for_room(|queue| queue.push(message))
+    }
+
+    /// Queues a message that was encoded before; waits while 1 MiB is queued already.
+    ///
+    /// # Errors
+    /// [`SendError::Closed`].
+    pub fn send_prepared(&self, message: &Prepared) -> Result<(), SendError> {
+        self.wait_for_room(|queue| queue.push_prepared(message))
+    }
+
+    /// Queues something as soon as there is room for it.
+    fn wait_for_room(
+        &self,
+        push: impl Fn(&mut Queue) -> Result<(), SendError>,
+    ) -> Result<(), SendError> {
         let mut queue = self.shared.lock();
         loop {
-            match queue.push(message) {
+            match push(&mut queue) {
                 Err(SendError::Full { .. }) => {
                     let waited = self.shared.room.wait(queue);
                     queue = waited.unwrap_or_else(PoisonError::into_inner);

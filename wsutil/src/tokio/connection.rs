@@ -23,8 +23,8 @@ use super::{
     writers::{Side, Writers},
 };
 use crate::{
-    CloseStatus, Deadlines, Endpoint, Error, Kind, Limits, Message, MessageError, OwnedMessage,
-    Piece, Prepared, Step, Timeout,
+    CloseStatus, Control, Deadlines, Endpoint, Error, Kind, Limits, Message, MessageError,
+    OwnedMessage, Piece, Prepared, Step, Timeout,
     blocking::transport::{LINGER_BYTES, close_timeout, linger_time},
 };
 
@@ -176,6 +176,21 @@ impl<S> Connection<S> {
     #[must_use]
     pub const fn with_close_timeout(mut self, timeout: Duration) -> Self {
         self.close_timeout = timeout;
+        self
+    }
+
+    /// The same with messages of ours cut into frames of at most this many bytes of payload, but at
+    /// least one.
+    #[must_use]
+    pub const fn with_fragments(mut self, size: usize) -> Self {
+        self.endpoint.set_fragment_size(Some(size));
+        self
+    }
+
+    /// The same with a look at every control frame, before it is answered.
+    #[must_use]
+    pub fn on_control(mut self, handler: impl FnMut(Control<'_>) + Send + 'static) -> Self {
+        self.endpoint.on_control(handler);
         self
     }
 
@@ -401,7 +416,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// Sends a ping, and writes it with all that waits.
     ///
     /// # Errors
-    /// As [`send`](Self::send), and [`SendError::ControlTooLong`] if the payload has more than
+    /// As [`send`](Self::send), and [`SendError::ControlTooLong`](crate::SendError::ControlTooLong) if the payload has more than
     /// 125 bytes.
     ///
     /// # Cancel safety
@@ -426,7 +441,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// come are thrown away. Then the stream is shut down.
     ///
     /// # Errors
-    /// [`SendError::InvalidClose`] if the code or the reason cannot be sent, and nothing is;
+    /// [`SendError::InvalidClose`](crate::SendError::InvalidClose) if the code or the reason cannot be sent, and nothing is;
     /// [`Error::TimedOut`] if the peer does not answer in time; else as
     /// [`receive`](Self::receive).
     ///

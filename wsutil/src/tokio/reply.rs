@@ -13,7 +13,7 @@ use wscore::CloseCode;
 use super::io::{Patience, poll_flush, poll_write_within};
 use crate::{Error, Kind, Message, Prepared, SendError, Sending, Timeout};
 
-/// The side of a [`Connection`] that sends, while a message is lent.
+/// The side of a [`Connection`](super::Connection) that sends, while a message is lent.
 #[derive(Debug)]
 pub struct Reply<'c, S> {
     stream: &'c mut S,
@@ -38,10 +38,10 @@ impl<'c, S: AsyncWrite + Unpin> Reply<'c, S> {
     /// much waits. Payload of the received message is sent from where it lies.
     ///
     /// # Errors
-    /// As [`Connection::send`].
+    /// As [`Connection::send`](super::Connection::send).
     ///
     /// # Cancel safety
-    /// As [`Connection::send`].
+    /// As [`Connection::send`](super::Connection::send).
     pub async fn send<'m>(&mut self, message: impl Into<Message<'m>>) -> Result<(), Error> {
         self.check()?;
         let rest = self.sending.message_or_header(message.into())?;
@@ -54,10 +54,10 @@ impl<'c, S: AsyncWrite + Unpin> Reply<'c, S> {
     /// Gathers a message that was encoded before.
     ///
     /// # Errors
-    /// As [`Connection::send`].
+    /// As [`Connection::send`](super::Connection::send).
     ///
     /// # Cancel safety
-    /// As [`Connection::send`].
+    /// As [`Connection::send`](super::Connection::send).
     pub async fn send_prepared(&mut self, message: &Prepared) -> Result<(), Error> {
         self.check()?;
         self.sending.prepared(message)?;
@@ -68,10 +68,10 @@ impl<'c, S: AsyncWrite + Unpin> Reply<'c, S> {
     /// Behind the first piece the kind does not matter.
     ///
     /// # Errors
-    /// As [`Connection::send`].
+    /// As [`Connection::send`](super::Connection::send).
     ///
     /// # Cancel safety
-    /// As [`Connection::send`].
+    /// As [`Connection::send`](super::Connection::send).
     pub async fn send_piece(&mut self, kind: Kind, fin: bool, payload: &[u8]) -> Result<(), Error> {
         self.check()?;
         self.sending.piece(kind, fin, payload)?;
@@ -81,7 +81,7 @@ impl<'c, S: AsyncWrite + Unpin> Reply<'c, S> {
     /// Gathers a ping.
     ///
     /// # Errors
-    /// As [`Connection::ping`].
+    /// As [`Connection::ping`](super::Connection::ping).
     pub fn ping(&mut self, payload: &[u8]) -> Result<(), Error> {
         self.check()?;
         Ok(self.sending.ping(payload)?)
@@ -90,7 +90,7 @@ impl<'c, S: AsyncWrite + Unpin> Reply<'c, S> {
     /// Gathers a close frame; go on receiving until the peer has answered it.
     ///
     /// # Errors
-    /// [`SendError::InvalidClose`] if the code or the reason cannot be sent.
+    /// [`SendError::InvalidClose`](crate::SendError::InvalidClose) if the code or the reason cannot be sent.
     pub fn close(&mut self, code: CloseCode, reason: &str) -> Result<(), Error> {
         Ok(self.sending.close(code, reason)?)
     }

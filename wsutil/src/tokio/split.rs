@@ -136,10 +136,29 @@ impl Sender {
     /// Cancel-safe: the message is queued whole, or not at all.
     pub async fn send<'m>(&self, message: impl Into<Message<'m>>) -> Result<(), SendError> {
         let message = message.into();
+        self.wait_for_room(|queue| queue.push(message)).await
+    }
+
+    /// Queues a message that was encoded before; waits while 1 MiB is queued already.
+    ///
+    /// # Errors
+    /// [`SendError::Closed`].
+    ///
+    /// # Cancel safety
+    /// As [`send`](Self::send).
+    pub async fn send_prepared(&self, message: &Prepared) -> Result<(), SendError> {
+        self.wait_for_room(|queue| queue.push_prepared(message)).await
+    }
+
+    /// Queues something as soon as there is room for it.
+    async fn wait_for_room(
+        &self,
+        push: impl Fn(&mut Queue) -> Result<(), SendError>,
+    ) -> Result<(), SendError> {
         loop {
             // Listens before it looks, so that no room is missed.
             let room = self.shared.room.notified();
-            match self.with_queue(|queue| queue.push(message)) {
+            match self.with_queue(&push) {
                 Err(SendError::Full { .. }) => room.await,
                 result => return result,
             }

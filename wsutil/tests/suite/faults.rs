@@ -361,3 +361,41 @@ fn a_reader_whose_reply_is_cut_sends_nothing_more() {
     assert!(matches!(reader.next_frame(), Err(Error::TimedOut(_))), "it is sticky");
     assert!(script.written.len() < 13);
 }
+
+#[test]
+fn control_frames_are_shown_before_they_are_answered() {
+    use std::sync::{Arc, Mutex};
+    use wsutil::Control;
+
+    let seen = Arc::new(Mutex::new(vec![]));
+    let shared = seen.clone();
+    let mut connection = blocking(Script::pieces(&wire(), 100)).on_control(move |control| {
+        let mut seen = shared.lock().unwrap();
+        match control {
+            Control::Ping(payload) => seen.push(String::from_utf8(payload.to_vec()).unwrap()),
+            Control::Pong(_) => seen.push("pong".into()),
+            Control::Close(reason) => seen.push(reason.unwrap().code.to_string()),
+        }
+    });
+    echo(&mut connection).unwrap();
+    assert_eq!(*seen.lock().unwrap(), ["ping", "inside", "1000 (normal closure)"]);
+    check_written(&connection.into_parts().0.0.written);
+}
+
+#[test]
+fn messages_are_cut_into_fragments_of_the_size_that_is_wanted() {
+    let large = vec![9; 100_000];
+    let mut connection = blocking(Script::new([])).with_fragments(30_000);
+    connection.send(&large).unwrap();
+    connection.send("small").unwrap();
+    let frames = parse(&connection.get_ref().0.written, Role::Server);
+    let seen: Vec<_> = frames.iter().map(|f| (f.opcode, f.fin, f.payload.len())).collect();
+    let expected = [
+        (OpCode::Binary, false, 30_000),
+        (OpCode::Continuation, false, 30_000),
+        (OpCode::Continuation, false, 30_000),
+        (OpCode::Continuation, true, 10_000),
+        (OpCode::Text, true, 5),
+    ];
+    assert_eq!(seen, expected);
+}
