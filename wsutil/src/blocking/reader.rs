@@ -2,7 +2,8 @@
 
 use std::{
     fmt,
-    io::{self, Read, Write},
+    io::{self, BufRead, Read, Write},
+    ops::Range,
 };
 
 use wscore::{Header, MAX_CONTROL_PAYLOAD, MAX_HEADER, Role};
@@ -47,6 +48,9 @@ pub struct Reader<S> {
     /// Whether the message has more to be read.
     is_open: bool,
     on_control: ControlHandler,
+    /// Payload of the open message that was read for `BufRead`, and what of it is not consumed.
+    buffered: Vec<u8>,
+    unread: Range<usize>,
     /// Set once no more messages come.
     end: Option<Result<(), Error>>,
 }
@@ -76,6 +80,8 @@ impl<S: Read> Reader<S> {
             head_len: 0,
             is_open: false,
             on_control: ControlHandler::default(),
+            buffered: Vec::new(),
+            unread: 0..0,
             end: None,
         }
     }
@@ -101,6 +107,7 @@ impl<S: Read> Reader<S> {
     /// [`Error`], the same from then on; but if the stream only would block or timed out, call
     /// again.
     pub fn next_frame(&mut self) -> Result<Option<Header>, Error> {
+        self.unread = 0..0;
         let mut skipped = [0; 4096];
         while self.is_open {
             self.read_some(&mut skipped)?;
@@ -122,6 +129,10 @@ impl<S: Read> Reader<S> {
     /// # Errors
     /// As [`next_frame`](Self::next_frame).
     pub fn read_message(&mut self, payload: &mut Vec<u8>) -> Result<(), Error> {
+        payload.extend_from_slice(&self.buffered[std::mem::take(&mut self.unread)]);
+        if !self.is_open {
+            return Ok(());
+        }
         let mut filled = payload.len();
         loop {
             if payload.len() - filled < MIN_ROOM {
@@ -327,9 +338,36 @@ fn read<S: Read>(stream: &mut S, room: &mut [u8]) -> io::Result<usize> {
 /// Reads the open message; its end is the end of the stream.
 impl<S: Read> Read for Reader<S> {
     fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
-        Ok(self.read_some(room)?)
+        if self.unread.is_empty() {
+            return Ok(self.read_some(room)?);
+        }
+        let len = room.len().min(self.unread.len());
+        room[..len].copy_from_slice(&self.buffered[self.unread.start..][..len]);
+        self.unread.start += len;
+        Ok(len)
     }
 }
+
+/// Reads the open message through a buffer of 8 KiB, which holds payload of its frames only.
+impl<S: Read> BufRead for Reader<S> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        if self.unread.is_empty() {
+            let mut buffered = std::mem::take(&mut self.buffered);
+            buffered.resize(BUFFER, 0);
+            let read = self.read_some(&mut buffered);
+            self.buffered = buffered;
+            self.unread = 0..read?;
+        }
+        Ok(&self.buffered[self.unread.clone()])
+    }
+
+    fn consume(&mut self, used: usize) {
+        self.unread.start = self.unread.end.min(self.unread.start + used);
+    }
+}
+
+/// What `BufRead` reads at once, in bytes.
+const BUFFER: usize = 8 * 1024;
 
 impl<S: fmt::Debug> fmt::Debug for Reader<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -408,3 +408,38 @@ fn json_goes_both_ways_and_bad_json_harms_nothing() {
     let (stream, ..) = connection.into_parts();
     assert_eq!(stream.0.written, b"\x81\x07[\"a\",1]");
 }
+
+#[test]
+fn a_reader_is_buffered_where_that_is_wanted() {
+    use std::io::BufRead;
+
+    let lines: String = (0..2000).map(|at| format!("line {at}\n")).collect();
+    let mut wire = vec![];
+    for _ in 0..3 {
+        let mut writer = Writer::new(&mut wire, Role::Client, OpCode::Text).with_fragments(777);
+        writer.write_all(lines.as_bytes()).unwrap();
+        writer.flush().unwrap();
+    }
+    let mut reader = Reader::without_replies(&wire[..], Role::Server);
+    reader.next_frame().unwrap().unwrap();
+    let read: Vec<String> = reader.by_ref().lines().map(Result::unwrap).collect();
+    assert_eq!(read.join("\n") + "\n", lines);
+    // What is buffered is read by the other ways too,
+    reader.next_frame().unwrap().unwrap();
+    let mut first = String::new();
+    reader.read_line(&mut first).unwrap();
+    let mut rest = first.into_bytes();
+    reader.read_message(&mut rest).unwrap();
+    assert_eq!(rest, lines.as_bytes());
+    // and belongs to its message only.
+    let mut wire_of_two = vec![];
+    wsutil::write_client_text(&mut wire_of_two, "first line\nsecond line").unwrap();
+    wsutil::write_client_text(&mut wire_of_two, "next").unwrap();
+    let mut reader = Reader::without_replies(&wire_of_two[..], Role::Server);
+    reader.next_frame().unwrap().unwrap();
+    reader.read_line(&mut String::new()).unwrap();
+    reader.next_frame().unwrap().unwrap();
+    let mut next = String::new();
+    reader.read_to_string(&mut next).unwrap();
+    assert_eq!(next, "next");
+}
