@@ -1,15 +1,9 @@
 //! The connection under tokio.
 
-use std::{
-    future::{Future, poll_fn},
-    io,
-    pin::Pin,
-    task::{Context, Poll, ready},
-    time::Duration,
-};
+use std::{future::poll_fn, io, pin::Pin, time::Duration};
 
 use ::tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
+    io::{AsyncRead, AsyncWrite},
     net::TcpStream,
     time::{Instant, Sleep, sleep, timeout},
 };
@@ -19,12 +13,13 @@ use wscore::{
 
 use super::{
     Reply,
-    io::{Patience, poll_flush, poll_linger},
-    writers::{Side, Writers},
+    io::{Patience, poll_linger},
+    poll::{Clock, Ending},
+    writers::Writers,
 };
 use crate::{
-    CloseStatus, Control, Deadlines, Endpoint, Error, Kind, Limits, Message, MessageError,
-    OwnedMessage, Piece, Prepared, Step, Timeout,
+    CloseStatus, Control, Deadlines, Endpoint, Error, Kind, Limits, Message, OwnedMessage, Piece,
+    Prepared,
     blocking::transport::{LINGER_BYTES, close_timeout, linger_time},
 };
 
@@ -46,39 +41,21 @@ use crate::{
 /// ```
 #[derive(Debug)]
 pub struct Connection<S> {
-    stream: S,
-    endpoint: Endpoint,
-    handshake: Handshake,
-    close_timeout: Duration,
+    pub(super) stream: S,
+    pub(super) endpoint: Endpoint,
+    pub(super) handshake: Handshake,
+    pub(super) close_timeout: Duration,
     /// The stream may hold back what was written to it.
-    held: bool,
-    patience: Patience,
-    writers: Writers,
-    clock: Option<Clock>,
+    pub(super) held: bool,
+    pub(super) patience: Patience,
+    pub(super) writers: Writers,
+    pub(super) clock: Option<Clock>,
     /// The end of the time that the peer has to answer our close frame, once one is sent.
-    closing: Option<Pin<Box<Sleep>>>,
+    pub(super) closing: Option<Pin<Box<Sleep>>>,
     /// Set once no more messages come.
-    ending: Option<Box<Ending>>,
+    pub(super) ending: Option<Box<Ending>>,
     /// Set once the connection has ended, and how.
-    end: Option<Result<(), Error>>,
-}
-
-/// What the times of deadlines are since, and what wakes us for the next.
-#[derive(Debug)]
-struct Clock {
-    origin: Instant,
-    alarm: Pin<Box<Sleep>>,
-}
-
-/// The last bytes on their way.
-#[derive(Debug)]
-struct Ending {
-    result: Result<(), Error>,
-    deadline: Pin<Box<Sleep>>,
-    /// Nothing more is written.
-    is_shut: bool,
-    /// Bytes that may still be read and thrown away.
-    left: usize,
+    pub(super) end: Option<Result<(), Error>>,
 }
 
 /// Upgrades an accepted stream, within 10 seconds, with the default [`Upgrader`].
@@ -298,9 +275,6 @@ impl<S> Connection<S> {
     }
 }
 
-/// Reads without a message between them before other tasks have their turn.
-const READS_PER_TURN: u32 = 64;
-
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// Waits for the next message: it, and the side that sends, so that it can be answered while
     /// it is lent. `None` once the closing handshake is done.
@@ -451,214 +425,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         poll_fn(|cx| self.poll_close_with(code, reason, cx)).await
     }
 
-    /// Whether the connection has ended.
-    #[cfg(feature = "futures")]
-    pub(super) const fn has_ended(&self) -> bool {
-        self.end.is_some()
-    }
-
-    /// The message that was filled in.
-    #[cfg(feature = "futures")]
-    pub(super) fn lent_message(&mut self) -> Message<'_> {
-        self.endpoint.message().0
-    }
-
-    #[cfg(feature = "futures")]
-    pub(super) fn gather(&mut self, message: &OwnedMessage) -> Result<(), Error> {
-        let reply = self.reply();
-        reply.check()?;
-        Ok(self.endpoint.sending().message(message)?)
-    }
-
-    /// Whether there is room for a message.
-    #[cfg(feature = "futures")]
-    pub(super) fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        if self.endpoint.sending().is_to_write() {
-            self.poll_flush_all(cx)
-        } else {
-            Poll::Ready(Ok(()))
-        }
-    }
-
-    #[cfg(feature = "futures")]
-    pub(super) fn poll_flush_all(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        self.poll_flush_as(Side::Sink, cx)
-    }
-
-    /// The closing handshake, begun by us.
-    pub(super) fn poll_close_with(
-        &mut self,
-        code: CloseCode,
-        reason: &str,
-        cx: &mut Context<'_>,
-    ) -> Poll<Result<(), Error>> {
-        if !self.endpoint.is_closing() {
-            self.endpoint.sending().close(code, reason)?;
-        }
-        while ready!(self.poll_fill(cx, Endpoint::step_piece))? {}
-        Poll::Ready(Ok(()))
-    }
-
     /// The side that sends, without a message.
-    fn reply(&mut self) -> Reply<'_, S> {
+    pub(super) fn reply(&mut self) -> Reply<'_, S> {
         let sending = self.endpoint.sending();
         Reply::new(&mut self.stream, sending, &mut self.held, &mut self.patience, &mut self.end)
-    }
-
-    /// Works until the endpoint has something to hand out: whether it has.
-    pub(super) fn poll_fill(
-        &mut self,
-        cx: &mut Context<'_>,
-        step: impl Fn(&mut Endpoint) -> Result<Step, MessageError>,
-    ) -> Poll<Result<bool, Error>> {
-        match &self.end {
-            None => {}
-            Some(Ok(())) => return Poll::Ready(Ok(false)),
-            Some(Err(error)) => return Poll::Ready(Err(error.again())),
-        }
-        let mut reads = 0;
-        loop {
-            if self.ending.is_some() {
-                return self.poll_end(cx);
-            }
-            if reads == READS_PER_TURN {
-                // A peer that always has more does not keep other tasks waiting.
-                cx.waker().wake_by_ref();
-                return Poll::Pending;
-            }
-            match step(&mut self.endpoint) {
-                Ok(Step::Message | Step::Piece) => return Poll::Ready(Ok(true)),
-                Ok(Step::Write) => self.write_if_possible(cx)?,
-                Ok(Step::Read) => {
-                    self.check_closing(cx)?;
-                    if !self.is_due(cx)? {
-                        reads += 1;
-                        self.write_if_possible(cx)?;
-                        ready!(self.poll_read(cx))?;
-                    }
-                }
-                Ok(Step::Closed) => self.begin_end(Ok(())),
-                Err(error) => self.begin_end(Err(Error::Peer(error))),
-            }
-        }
-    }
-
-    /// Sees to it that the peer answers our close frame in time.
-    fn check_closing(&mut self, cx: &mut Context<'_>) -> Result<(), Error> {
-        if !self.endpoint.is_closing() || self.endpoint.close_status().is_some() {
-            return Ok(());
-        }
-        let timeout = self.close_timeout;
-        let closing = self.closing.get_or_insert_with(|| Box::pin(sleep(timeout)));
-        // A timer is not always told of its time to a task that never waits.
-        if closing.deadline() <= Instant::now() || closing.as_mut().poll(cx).is_ready() {
-            return Err(self.fail(Error::TimedOut(Timeout::Close)));
-        }
-        Ok(())
-    }
-
-    /// Does what is due: whether the endpoint has to be asked again for it. Else the task is woken
-    /// for the next deadline.
-    fn is_due(&mut self, cx: &mut Context<'_>) -> Result<bool, Error> {
-        let Some(Clock { origin, alarm }) = &mut self.clock else { return Ok(false) };
-        loop {
-            let next = match self.endpoint.tick(origin.elapsed()) {
-                Ok(next) => next,
-                // What it has done wrong is said by the next step.
-                Err(Timeout::Message) => return Ok(true),
-                Err(timeout) => return Err(self.fail(Error::TimedOut(timeout))),
-            };
-            // A time too far off to be told is never.
-            let Some(next) = next.and_then(|next| origin.checked_add(next)) else {
-                return Ok(false);
-            };
-            // An alarm that rings too early does, and spares a change of the timer.
-            if alarm.is_elapsed() || alarm.deadline() > next {
-                alarm.as_mut().reset(next);
-            }
-            if alarm.as_mut().poll(cx).is_pending() {
-                return Ok(false);
-            }
-        }
-    }
-
-    /// Writes what waits; a stream that takes nothing now does not keep us from reading.
-    fn write_if_possible(&mut self, cx: &mut Context<'_>) -> Result<(), Error> {
-        match self.poll_flush_as(Side::Stream, cx) {
-            Poll::Ready(result) => result,
-            Poll::Pending => Ok(()),
-        }
-    }
-
-    /// Writes what waits, for one of the two tasks that may wait for it: a stream wakes only the
-    /// last that asked, so that each asks for both.
-    fn poll_flush_as(&mut self, side: Side, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        let flushed = match self.writers.both(side, cx.waker()) {
-            None => self.reply().poll_flush(cx),
-            Some(both) => self.reply().poll_flush(&mut Context::from_waker(&both)),
-        };
-        self.writers.note(side, cx.waker(), flushed.is_pending());
-        flushed
-    }
-
-    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        let mut room = ReadBuf::new(self.endpoint.room());
-        match Pin::new(&mut self.stream).poll_read(cx, &mut room) {
-            Poll::Ready(Ok(())) => {
-                let read = room.filled().len();
-                if read == 0 {
-                    let inside_message = self.endpoint.is_inside_message();
-                    return Poll::Ready(Err(self.fail(Error::Disconnected { inside_message })));
-                }
-                self.endpoint.received(read);
-                Poll::Ready(Ok(()))
-            }
-            Poll::Ready(Err(error)) => Poll::Ready(Err(self.fail(Error::Io(error)))),
-            Poll::Pending => {
-                self.endpoint.park();
-                Poll::Pending
-            }
-        }
-    }
-
-    /// No more messages come: what waits is still to arrive.
-    fn begin_end(&mut self, result: Result<(), Error>) {
-        let deadline = Box::pin(sleep(linger_time(self.endpoint.role())));
-        self.ending =
-            Some(Box::new(Ending { result, deadline, is_shut: false, left: LINGER_BYTES }));
-    }
-
-    /// Writes the last, says that it was the last, and waits for the peer to go.
-    fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<Result<bool, Error>> {
-        let Some(ending) = &mut self.ending else {
-            return Poll::Ready(Ok(false));
-        };
-        let mut sending = self.endpoint.sending();
-        let flushed =
-            poll_flush(&mut self.stream, &mut sending, &mut self.held, &mut self.patience, cx);
-        let lingered = match flushed {
-            Poll::Ready(Ok(())) => {
-                poll_linger(&mut self.stream, &mut ending.is_shut, &mut ending.left, cx)
-            }
-            flushed => flushed,
-        };
-        // The peer may be gone already, which changes nothing.
-        if lingered.is_pending() && ending.deadline.as_mut().poll(cx).is_pending() {
-            return Poll::Pending;
-        }
-        let ended = self.ending.take().map_or(Ok(()), |ending| ending.result);
-        self.endpoint.park();
-        self.end = Some(match &ended {
-            Ok(()) => Ok(()),
-            Err(error) => Err(error.again()),
-        });
-        Poll::Ready(ended.map(|()| false))
-    }
-
-    /// Ends the connection with this error.
-    fn fail(&mut self, error: Error) -> Error {
-        self.end = Some(Err(error.again()));
-        self.endpoint.park();
-        error
     }
 }

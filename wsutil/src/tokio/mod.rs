@@ -6,6 +6,7 @@ mod connection;
 mod io;
 #[cfg(feature = "json")]
 mod json;
+mod poll;
 mod reply;
 mod split;
 #[cfg(feature = "futures")]

@@ -10,8 +10,8 @@ use futures_core::{FusedStream, Stream};
 use futures_sink::Sink;
 use wscore::CloseCode;
 
-use super::Connection;
-use crate::{Endpoint, Error, OwnedMessage};
+use super::{Connection, writers::Side};
+use crate::{Endpoint, Error, Message, OwnedMessage};
 
 /// The messages that come; ends with the closing handshake, or behind an error.
 impl<S: AsyncRead + AsyncWrite + Unpin> Stream for Connection<S> {
@@ -54,5 +54,36 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Sink<OwnedMessage> for Connection<S> {
 
     fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         self.poll_close_with(CloseCode::NORMAL, "", cx)
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
+    /// Whether the connection has ended.
+    const fn has_ended(&self) -> bool {
+        self.end.is_some()
+    }
+
+    /// The message that was filled in.
+    fn lent_message(&mut self) -> Message<'_> {
+        self.endpoint.message().0
+    }
+
+    fn gather(&mut self, message: &OwnedMessage) -> Result<(), Error> {
+        let reply = self.reply();
+        reply.check()?;
+        Ok(self.endpoint.sending().message(message)?)
+    }
+
+    /// Whether there is room for a message.
+    fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        if self.endpoint.sending().is_to_write() {
+            self.poll_flush_all(cx)
+        } else {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    fn poll_flush_all(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        self.poll_flush_as(Side::Sink, cx)
     }
 }
