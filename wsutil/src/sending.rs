@@ -127,7 +127,8 @@ impl<'a> Sending<'a> {
     }
 
     /// Sends a piece of a message, in a frame of its own; the message ends with it if `fin`.
-    /// Behind the first piece the kind does not matter.
+    /// Behind the first piece the kind does not matter. That the pieces of a text are UTF-8 together
+    /// is the caller's promise.
     ///
     /// # Errors
     /// [`SendError::Closed`] or [`SendError::Full`].

@@ -245,8 +245,8 @@ impl<S: Transport> Connection<S> {
     /// Sends a ping, and writes it with all that waits.
     ///
     /// # Errors
-    /// As [`send`](Self::send), and [`SendError::ControlTooLong`](crate::SendError::ControlTooLong) if the payload has more than
-    /// 125 bytes.
+    /// As [`send`](Self::send), and [`SendError::ControlTooLong`](crate::SendError::ControlTooLong)
+    /// if the payload has more than 125 bytes.
     pub fn ping(&mut self, payload: &[u8]) -> Result<(), Error> {
         self.sending()?.ping(payload)?;
         self.flush()
@@ -265,7 +265,8 @@ impl<S: Transport> Connection<S> {
     /// others there is [`Reply::close`].
     ///
     /// # Errors
-    /// [`SendError::InvalidClose`](crate::SendError::InvalidClose) if the code or the reason cannot be sent, and nothing is;
+    /// [`SendError::InvalidClose`](crate::SendError::InvalidClose) if the code or the reason cannot
+    /// be sent, and nothing is;
     /// [`Error::TimedOut`] if the peer does not answer in time; else as
     /// [`receive`](Self::receive).
     pub fn close(&mut self, code: CloseCode, reason: &str) -> Result<(), Error> {

@@ -7,7 +7,7 @@ use std::{
 
 use wscore::Mask;
 
-use crate::Utf8;
+use crate::{Utf8, drive::is_passing};
 
 /// A stream of payload that is unmasked as it is read, from any place of the frame on.
 ///
@@ -75,14 +75,14 @@ impl<W: Write> CipherWriter<W> {
 
 impl<W: Write> Write for CipherWriter<W> {
     /// Takes at most 4 KiB at a time. What is taken is masked once, and written even if the stream
-    /// would block in between.
+    /// would block or times out in between.
     fn write(&mut self, payload: &[u8]) -> io::Result<usize> {
         self.write_masked()?;
         let piece = &payload[..payload.len().min(4096)];
         self.masked.extend_from_slice(piece);
         self.mask.apply(&mut self.masked);
         match self.write_masked() {
-            Err(error) if error.kind() != io::ErrorKind::WouldBlock => Err(error),
+            Err(error) if !is_passing(&error) => Err(error),
             _ => Ok(piece.len()),
         }
     }

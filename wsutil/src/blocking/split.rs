@@ -333,19 +333,19 @@ impl<S: Transport> Flusher<S> {
     /// Waits for something to write, or for the end.
     fn next(&self) -> io::Result<Next> {
         let mut queue = self.shared.lock();
-        let mut deadline = None;
+        let mut began = None;
         loop {
             let next = queue.next();
             let left = match next {
                 Next::Write(_) | Next::End => return Ok(next),
                 Next::Wait => None,
                 Next::WaitForClose(timeout) => {
-                    let now = Instant::now();
-                    let deadline = *deadline.get_or_insert(now + timeout);
-                    if deadline <= now {
+                    let began = *began.get_or_insert_with(Instant::now);
+                    let left = timeout.saturating_sub(began.elapsed());
+                    if left.is_zero() {
                         return Err(io::ErrorKind::TimedOut.into());
                     }
-                    Some(deadline - now)
+                    Some(left)
                 }
             };
             queue = match left {

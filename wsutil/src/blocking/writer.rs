@@ -231,7 +231,12 @@ impl<S: Write> Write for ControlWriter<S> {
         Ok(payload.len())
     }
 
+    /// Writes the frame. Fails with [`io::ErrorKind::InvalidInput`] if the opcode is none of a control
+    /// frame.
     fn flush(&mut self) -> io::Result<()> {
+        if !self.opcode.is_control() || self.opcode.is_reserved() {
+            return Err(invalid("not the opcode of a control frame"));
+        }
         let header = self.encoder.control(self.opcode, self.len);
         let payload = &mut self.frame[MAX_HEADER..MAX_HEADER + self.len];
         cipher(payload, header.mask.unwrap_or_default(), 0);

@@ -390,8 +390,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// Sends a ping, and writes it with all that waits.
     ///
     /// # Errors
-    /// As [`send`](Self::send), and [`SendError::ControlTooLong`](crate::SendError::ControlTooLong) if the payload has more than
-    /// 125 bytes.
+    /// As [`send`](Self::send), and [`SendError::ControlTooLong`](crate::SendError::ControlTooLong)
+    /// if the payload has more than 125 bytes.
     ///
     /// # Cancel safety
     /// As [`send`](Self::send).
@@ -415,7 +415,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// come are thrown away. Then the stream is shut down.
     ///
     /// # Errors
-    /// [`SendError::InvalidClose`](crate::SendError::InvalidClose) if the code or the reason cannot be sent, and nothing is;
+    /// [`SendError::InvalidClose`](crate::SendError::InvalidClose) if the code or the reason cannot
+    /// be sent, and nothing is;
     /// [`Error::TimedOut`] if the peer does not answer in time; else as
     /// [`receive`](Self::receive).
     ///

@@ -65,7 +65,8 @@ impl<'c, S: AsyncWrite + Unpin> Reply<'c, S> {
     }
 
     /// Gathers a piece of a message, in a frame of its own; the message ends with it if `fin`.
-    /// Behind the first piece the kind does not matter.
+    /// Behind the first piece the kind does not matter. That the pieces of a text are UTF-8 together
+    /// is the caller's promise.
     ///
     /// # Errors
     /// As [`Connection::send`](super::Connection::send).
@@ -90,7 +91,8 @@ impl<'c, S: AsyncWrite + Unpin> Reply<'c, S> {
     /// Gathers a close frame; go on receiving until the peer has answered it.
     ///
     /// # Errors
-    /// [`SendError::InvalidClose`](crate::SendError::InvalidClose) if the code or the reason cannot be sent.
+    /// [`SendError::InvalidClose`](crate::SendError::InvalidClose) if the code or the reason cannot
+    /// be sent.
     pub fn close(&mut self, code: CloseCode, reason: &str) -> Result<(), Error> {
         Ok(self.sending.close(code, reason)?)
     }

@@ -12,7 +12,7 @@ use std::{
 use ::tokio::{
     io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf},
     sync::Notify,
-    time::{Instant, sleep_until, timeout_at},
+    time::{Instant, sleep_until},
 };
 use wscore::{CloseCode, Handshake};
 
@@ -350,7 +350,7 @@ impl<W: AsyncWrite + Unpin> Flusher<W> {
     /// Not cancel-safe: what is queued is lost, and a part of a frame may be written.
     pub async fn run(mut self) -> io::Result<()> {
         let Some(mut stream) = self.stream.take() else { return Ok(()) };
-        let mut deadline = None;
+        let mut began = None;
         loop {
             let next = self.shared.lock().next();
             match next {
@@ -361,8 +361,9 @@ impl<W: AsyncWrite + Unpin> Flusher<W> {
                 }
                 Next::Wait => self.shared.work.notified().await,
                 Next::WaitForClose(timeout) => {
-                    let deadline = *deadline.get_or_insert_with(|| Instant::now() + timeout);
-                    timeout_at(deadline, self.shared.work.notified()).await?;
+                    let began = *began.get_or_insert_with(Instant::now);
+                    let left = timeout.saturating_sub(began.elapsed());
+                    ::tokio::time::timeout(left, self.shared.work.notified()).await?;
                 }
                 Next::End if self.shared.lock().has_failed() => {
                     return Err(io::ErrorKind::ConnectionAborted.into());

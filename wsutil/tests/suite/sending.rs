@@ -319,6 +319,16 @@ fn gobwas_bug_2_control_writer_counts_all_writes_together() {
 }
 
 #[test]
+fn a_control_writer_writes_no_other_frames() {
+    let mut wire = vec![];
+    for opcode in [OpCode::Text, OpCode::Continuation, OpCode::Reserved11] {
+        let mut writer = ControlWriter::new(&mut wire, Role::Server, opcode);
+        assert_eq!(writer.flush().unwrap_err().kind(), std::io::ErrorKind::InvalidInput);
+    }
+    assert_eq!(wire, b"");
+}
+
+#[test]
 fn a_writer_that_failed_stays_failed() {
     let mut script = Script::new([]);
     script.write_fails_behind = 0;
