@@ -88,6 +88,8 @@ pub(crate) struct Watch {
     now: Duration,
     /// When the peer was last heard of.
     heard: Duration,
+    /// Before this no ping is due, whatever the silence.
+    quiet_since: Duration,
     /// A ping that has no pong yet.
     ping: Option<Ping>,
     /// How many pings were sent.
@@ -123,6 +125,7 @@ impl Watch {
             deadlines,
             now,
             heard: now,
+            quiet_since: now,
             ping: None,
             pings: 0,
             round_trip: None,
@@ -163,6 +166,12 @@ impl Watch {
     /// The stream took some of what waits.
     pub(crate) const fn wrote(&mut self) {
         self.since_tick.wrote = true;
+    }
+
+    /// The ping that was asked for could not be sent: another is due after as much silence again.
+    pub(crate) const fn ping_not_sent(&mut self) {
+        self.ping = None;
+        self.quiet_since = self.now;
     }
 
     /// What happened since the last tick happened now: a driver may have waited in between.
@@ -238,7 +247,7 @@ impl Watch {
         if due(self.write_since, self.deadlines.write).is_some() {
             return Err(Passed::Write);
         }
-        let silent = self.ping.is_none().then_some(self.heard);
+        let silent = self.ping.is_none().then(|| self.heard.max(self.quiet_since));
         if due(silent, self.deadlines.ping_after).is_none() {
             return Ok(Tick { ping: None, next });
         }
@@ -382,5 +391,14 @@ mod tests {
         watch.received();
         assert_eq!(quiet(&mut watch, 50), Ok(Tick { ping: None, next: Some(secs(110)) }));
         assert_eq!(passes(&mut watch, 110, false, false), Some(Passed::Idle));
+    }
+
+    #[test]
+    fn a_ping_that_is_not_sent_needs_no_pong() {
+        let mut watch = watch();
+        assert!(quiet(&mut watch, 25).unwrap().ping.is_some());
+        watch.ping_not_sent();
+        assert_eq!(quiet(&mut watch, 26), Ok(Tick { ping: None, next: Some(secs(50)) }));
+        assert!(quiet(&mut watch, 50).unwrap().ping.is_some());
     }
 }

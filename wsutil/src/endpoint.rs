@@ -173,11 +173,14 @@ impl Endpoint {
         }
         match watch.tick(now, inside_message, pending) {
             Ok(tick) => {
-                if let Some(payload) = tick.ping {
-                    // A connection that is closing needs no ping.
-                    let _ = self.sending().ping(&payload);
+                let Some(payload) = tick.ping else { return Ok(tick.next) };
+                if self.sending().ping(&payload).is_ok() {
+                    return Ok(tick.next);
                 }
-                Ok(tick.next)
+                // The connection is closing, or too much waits already.
+                let Some(watch) = &mut self.watch else { return Ok(None) };
+                watch.ping_not_sent();
+                Ok(watch.tick(now, inside_message, pending).ok().and_then(|tick| tick.next))
             }
             Err(Passed::Pong) => Err(Timeout::Pong),
             Err(Passed::Write) => Err(Timeout::Write),

@@ -176,7 +176,7 @@ impl Inbox {
     fn move_to(&mut self, mut other: Vec<u8>) {
         let message = self.tail - self.head;
         let unread = self.filled - self.next;
-        let start = first_place(other.len());
+        let start = first_place(other.len()).min(other.len() - message - unread);
         let place = &mut other[start..];
         place[..message].copy_from_slice(&self.bytes[self.head..self.tail]);
         place[message..message + unread].copy_from_slice(&self.bytes[self.next..self.filled]);

@@ -89,7 +89,7 @@ impl Queue {
     }
 
     pub(crate) const fn set_limit(&mut self, limit: usize) {
-        self.limit = limit;
+        self.limit = if limit == 0 { 1 } else { limit };
     }
 
     pub(crate) const fn pending(&self) -> usize {
@@ -156,13 +156,17 @@ impl Queue {
 
     /// Queues what the receiving end replies, before all messages: whether there is room.
     pub(crate) fn push_replies(&mut self, mut frames: &[u8]) -> bool {
-        if self.control.len() >= CONTROL_LIMIT {
+        // A close frame is the last of a receiving end, which does not wait for room.
+        if self.control.len() >= CONTROL_LIMIT && !has_close(frames) {
             return false;
         }
         while let Ok(Some((header, size))) = Header::parse(frames) {
             let end = size + usize::try_from(header.len).unwrap_or_default();
             let Some((frame, rest)) = frames.split_at_checked(end) else { break };
             frames = rest;
+            if header.opcode == OpCode::Ping && self.is_closing {
+                continue;
+            }
             if header.opcode == OpCode::Close {
                 // RFC 6455 §5.5.1: one close frame is sent.
                 if std::mem::replace(&mut self.is_closing, true) {
@@ -192,7 +196,6 @@ impl Queue {
         self.has_ended
     }
 
-    #[cfg(feature = "tokio")]
     pub(crate) const fn is_closing(&self) -> bool {
         self.is_closing
     }
@@ -278,4 +281,16 @@ impl Queue {
             _ => &mut self.spare,
         }
     }
+}
+
+/// Whether there is a close frame among these.
+fn has_close(mut frames: &[u8]) -> bool {
+    while let Ok(Some((header, size))) = Header::parse(frames) {
+        if header.opcode == OpCode::Close {
+            return true;
+        }
+        let end = size + usize::try_from(header.len).unwrap_or_default();
+        frames = frames.get(end..).unwrap_or_default();
+    }
+    false
 }

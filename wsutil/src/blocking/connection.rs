@@ -44,6 +44,8 @@ pub struct Connection<S> {
     close_timeout: Duration,
     /// What the times of deadlines are since.
     clock: Option<Instant>,
+    /// How long the peer may take nothing, if that is bounded.
+    write_within: Option<Duration>,
     /// By when the peer has to answer our close frame, once one is sent.
     closing: Option<Instant>,
     /// The read timeout that the stream has for these.
@@ -110,6 +112,7 @@ impl<S: Transport> Connection<S> {
             handshake,
             close_timeout,
             clock: None,
+            write_within: None,
             closing: None,
             armed: None,
             held: false,
@@ -160,7 +163,8 @@ impl<S: Transport> Connection<S> {
     /// What the stream fails with.
     pub fn with_deadlines(mut self, deadlines: Deadlines) -> io::Result<Self> {
         self.endpoint.set_deadlines(deadlines, Duration::ZERO);
-        self.stream.set_write_timeout(deadlines.write_within())?;
+        self.write_within = deadlines.write_within();
+        self.stream.set_write_timeout(self.write_within)?;
         self.clock = Some(Instant::now());
         Ok(self)
     }
@@ -272,7 +276,8 @@ impl<S: Transport> Connection<S> {
     pub fn close(&mut self, code: CloseCode, reason: &str) -> Result<(), Error> {
         self.endpoint.sending().close(code, reason)?;
         // A peer that takes nothing does not keep us either.
-        self.stream.set_write_timeout(Some(self.close_timeout))?;
+        let within = self.write_within.map_or(self.close_timeout, |w| w.min(self.close_timeout));
+        self.stream.set_write_timeout(Some(within))?;
         while self.fill(Endpoint::step_piece)? {}
         Ok(())
     }
@@ -469,16 +474,41 @@ impl<S> Connection<S> {
         self.endpoint.is_sending_message()
     }
 
+    pub(super) const fn write_within(&self) -> Option<Duration> {
+        self.write_within
+    }
+
     pub(crate) const fn close_timeout(&self) -> Duration {
         self.close_timeout
     }
 
     /// The same over another stream.
     pub(crate) fn map_stream<T>(self, map: impl FnOnce(S) -> T) -> Connection<T> {
-        let Self { stream, endpoint, handshake, close_timeout, clock, closing, armed, held, end } =
-            self;
+        let Self {
+            stream,
+            endpoint,
+            handshake,
+            close_timeout,
+            clock,
+            write_within,
+            closing,
+            armed,
+            held,
+            end,
+        } = self;
         let stream = map(stream);
-        Connection { stream, endpoint, handshake, close_timeout, clock, closing, armed, held, end }
+        Connection {
+            stream,
+            endpoint,
+            handshake,
+            close_timeout,
+            clock,
+            write_within,
+            closing,
+            armed,
+            held,
+            end,
+        }
     }
 
     /// The stream and the machine over it, which has what was received and not handed out, and

@@ -11,6 +11,7 @@ use wscore::{CloseCode, Handshake, Timeouts};
 
 use crate::{
     CloseStatus, Connection, Error, Message, OwnedMessage, Piece, Prepared, SendError, Transport,
+    drive::is_passing,
     queue::{Next, Queue},
 };
 
@@ -49,6 +50,8 @@ impl<S: Transport> Connection<S> {
         }
         self.flush()?;
         let stream = clone(self.get_ref())?;
+        let write_within = self.write_within();
+        stream.set_write_timeout(Some(write_within.map_or(LOOK, |within| within.min(LOOK))))?;
         let queue = Queue::new(self.role(), self.close_timeout(), self.is_closing());
         let shared = Arc::new(Shared {
             queue: Mutex::new(queue),
@@ -59,7 +62,7 @@ impl<S: Transport> Connection<S> {
         let connection = self.map_stream(half);
         let receiver = Receiver { connection, sender: Sender::new(&shared) };
         let sender = Sender::new(&shared);
-        Ok((receiver, sender, Flusher { stream, shared }))
+        Ok((receiver, sender, Flusher { stream, shared, write_within }))
     }
 }
 
@@ -291,7 +294,12 @@ impl<S: Transport> Receiver<S> {
 pub struct Flusher<S> {
     stream: S,
     shared: Arc<Shared>,
+    /// How long the peer may take nothing.
+    write_within: Option<Duration>,
 }
+
+/// How often a flusher that cannot write looks whether it is still to.
+const LOOK: Duration = Duration::from_millis(100);
 
 impl<S: Transport> Flusher<S> {
     /// Writes what is queued until the connection has ended, or no sender and no receiver is left.
@@ -315,7 +323,7 @@ impl<S: Transport> Flusher<S> {
         loop {
             match self.next()? {
                 Next::Write(chunk) => {
-                    self.stream.write_all(chunk.bytes())?;
+                    self.write_in_time(chunk.bytes())?;
                     self.shared.lock().written(chunk);
                     self.shared.room.notify_all();
                 }
@@ -328,6 +336,34 @@ impl<S: Transport> Flusher<S> {
                 }
             }
         }
+    }
+
+    /// Writes all of this, unless the peer takes nothing for too long or the connection fails.
+    fn write_in_time(&mut self, mut bytes: &[u8]) -> io::Result<()> {
+        let mut stalled = Instant::now();
+        let mut closing = None;
+        while !bytes.is_empty() {
+            match self.stream.write(bytes) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(written) => {
+                    bytes = &bytes[written..];
+                    stalled = Instant::now();
+                }
+                Err(error) if !is_passing(&error) => return Err(error),
+                Err(_) => {}
+            }
+            let queue = self.shared.lock();
+            if queue.has_failed() {
+                return Err(io::ErrorKind::ConnectionAborted.into());
+            }
+            // A peer that is to close has no longer than that.
+            let closes_late = queue.is_closing()
+                && closing.get_or_insert_with(Instant::now).elapsed() >= queue.close_timeout;
+            if closes_late || self.write_within.is_some_and(|within| stalled.elapsed() >= within) {
+                return Err(io::ErrorKind::TimedOut.into());
+            }
+        }
+        Ok(())
     }
 
     /// Waits for something to write, or for the end.

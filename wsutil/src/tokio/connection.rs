@@ -15,7 +15,7 @@ use super::{
     Reply,
     io::{Patience, poll_linger},
     poll::{Clock, Ending},
-    writers::Writers,
+    tasks::{Side, Tasks},
 };
 use crate::{
     CloseStatus, Control, Deadlines, Endpoint, Error, Kind, Limits, Message, OwnedMessage, Piece,
@@ -48,7 +48,7 @@ pub struct Connection<S> {
     /// The stream may hold back what was written to it.
     pub(super) held: bool,
     pub(super) patience: Patience,
-    pub(super) writers: Writers,
+    pub(super) tasks: Tasks,
     pub(super) clock: Option<Clock>,
     /// The end of the time that the peer has to answer our close frame, once one is sent.
     pub(super) closing: Option<Pin<Box<Sleep>>>,
@@ -127,7 +127,7 @@ impl<S> Connection<S> {
             close_timeout,
             held: false,
             patience: Patience::default(),
-            writers: Writers::default(),
+            tasks: Tasks::default(),
             clock: None,
             closing: None,
             ending: None,
@@ -246,7 +246,7 @@ impl<S> Connection<S> {
             close_timeout,
             held,
             patience,
-            writers,
+            tasks,
             clock,
             closing,
             ending,
@@ -260,7 +260,7 @@ impl<S> Connection<S> {
             close_timeout,
             held,
             patience,
-            writers,
+            tasks,
             clock,
             closing,
             ending,
@@ -287,7 +287,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// # Cancel safety
     /// Cancel-safe.
     pub async fn receive(&mut self) -> Result<Option<(Message<'_>, Reply<'_, S>)>, Error> {
-        if !poll_fn(|cx| self.poll_fill(cx, Endpoint::step)).await? {
+        if !poll_fn(|cx| self.poll_fill(Side::Stream, cx, Endpoint::step)).await? {
             return Ok(None);
         }
         let (message, sending) = self.endpoint.message();
@@ -311,7 +311,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// Cancel-safe.
     #[allow(clippy::type_complexity, reason = "as receive, with a piece")]
     pub async fn receive_piece(&mut self) -> Result<Option<(Piece<&[u8]>, Reply<'_, S>)>, Error> {
-        if !poll_fn(|cx| self.poll_fill(cx, Endpoint::step_piece)).await? {
+        if !poll_fn(|cx| self.poll_fill(Side::Stream, cx, Endpoint::step_piece)).await? {
             return Ok(None);
         }
         let (piece, sending) = self.endpoint.piece();
@@ -423,7 +423,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// # Cancel safety
     /// The close frame is sent once, whole; call again to wait on.
     pub async fn close(&mut self, code: CloseCode, reason: &str) -> Result<(), Error> {
-        poll_fn(|cx| self.poll_close_with(code, reason, cx)).await
+        poll_fn(|cx| self.poll_close_with(Side::Stream, code, reason, cx)).await
     }
 
     /// The side that sends, without a message.

@@ -11,7 +11,7 @@ mod reply;
 mod split;
 #[cfg(feature = "futures")]
 mod stream;
-mod writers;
+mod tasks;
 
 pub use connection::{Connection, accept, connect};
 pub use reply::Reply;

@@ -15,7 +15,7 @@ use wscore::CloseCode;
 use super::{
     Connection,
     io::{poll_flush, poll_linger},
-    writers::Side,
+    tasks::Side,
 };
 use crate::{
     Endpoint, Error, MessageError, Step, Timeout,
@@ -47,6 +47,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// The closing handshake, begun by us.
     pub(super) fn poll_close_with(
         &mut self,
+        side: Side,
         code: CloseCode,
         reason: &str,
         cx: &mut Context<'_>,
@@ -54,12 +55,27 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         if !self.endpoint.is_closing() {
             self.endpoint.sending().close(code, reason)?;
         }
-        while ready!(self.poll_fill(cx, Endpoint::step_piece))? {}
+        while ready!(self.poll_fill(side, cx, Endpoint::step_piece))? {}
         Poll::Ready(Ok(()))
     }
 
-    /// Works until the endpoint has something to hand out: whether it has.
+    /// Works until the endpoint has something to hand out, for one of two tasks: whether it has.
     pub(super) fn poll_fill(
+        &mut self,
+        side: Side,
+        cx: &mut Context<'_>,
+        step: impl Fn(&mut Endpoint) -> Result<Step, MessageError>,
+    ) -> Poll<Result<bool, Error>> {
+        let filled = match self.tasks.both(side, cx.waker()) {
+            None => self.poll_work(cx, step),
+            Some(both) => self.poll_work(&mut Context::from_waker(&both), step),
+        };
+        self.tasks.note(side, cx.waker(), filled.is_pending());
+        filled
+    }
+
+    /// Works until the endpoint has something to hand out: whether it has.
+    fn poll_work(
         &mut self,
         cx: &mut Context<'_>,
         step: impl Fn(&mut Endpoint) -> Result<Step, MessageError>,
@@ -137,25 +153,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     /// Writes what waits; a stream that takes nothing now does not keep us from reading.
     fn write_if_possible(&mut self, cx: &mut Context<'_>) -> Result<(), Error> {
-        match self.poll_flush_as(Side::Stream, cx) {
+        match self.reply().poll_flush(cx) {
             Poll::Ready(result) => result,
             Poll::Pending => Ok(()),
         }
-    }
-
-    /// Writes what waits, for one of the two tasks that may wait for it: a stream wakes only the
-    /// last that asked, so that each asks for both.
-    pub(super) fn poll_flush_as(
-        &mut self,
-        side: Side,
-        cx: &mut Context<'_>,
-    ) -> Poll<Result<(), Error>> {
-        let flushed = match self.writers.both(side, cx.waker()) {
-            None => self.reply().poll_flush(cx),
-            Some(both) => self.reply().poll_flush(&mut Context::from_waker(&both)),
-        };
-        self.writers.note(side, cx.waker(), flushed.is_pending());
-        flushed
     }
 
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {

@@ -369,7 +369,7 @@ impl<W: AsyncWrite + Unpin> Flusher<W> {
                     return Err(io::ErrorKind::ConnectionAborted.into());
                 }
                 Next::End => {
-                    let done = stream.shutdown().await;
+                    let done = self.in_time(stream.shutdown()).await;
                     self.shared.lock().end();
                     return done;
                 }
@@ -393,17 +393,24 @@ impl<W: AsyncWrite + Unpin> Flusher<W> {
     async fn in_time<T>(&self, write: impl Future<Output = io::Result<T>>) -> io::Result<T> {
         let mut write = pin!(write);
         let began = Instant::now();
+        let mut closing = None;
         loop {
-            let within = {
+            let deadline = {
                 let queue = self.shared.lock();
                 if queue.has_failed() {
                     return Err(io::ErrorKind::ConnectionAborted.into());
                 }
                 // A peer that is to close has no longer than that.
-                self.write_within.or(queue.is_closing().then_some(queue.close_timeout))
+                let closes = if queue.is_closing() {
+                    let closing = *closing.get_or_insert_with(Instant::now);
+                    closing.checked_add(queue.close_timeout)
+                } else {
+                    None
+                };
+                let writes = self.write_within.and_then(|within| began.checked_add(within));
+                [closes, writes].into_iter().flatten().min()
             };
-            let mut alarm =
-                pin!(within.and_then(|within| began.checked_add(within)).map(sleep_until));
+            let mut alarm = pin!(deadline.map(sleep_until));
             let mut work = pin!(self.shared.work.notified());
             let written = poll_fn(|cx| {
                 if let Poll::Ready(written) = write.as_mut().poll(cx) {

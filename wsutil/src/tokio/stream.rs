@@ -10,7 +10,7 @@ use futures_core::{FusedStream, Stream};
 use futures_sink::Sink;
 use wscore::CloseCode;
 
-use super::{Connection, writers::Side};
+use super::{Connection, tasks::Side};
 use crate::{Endpoint, Error, Message, OwnedMessage};
 
 /// The messages that come; ends with the closing handshake, or behind an error.
@@ -21,7 +21,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Stream for Connection<S> {
         if self.has_ended() {
             return Poll::Ready(None);
         }
-        Poll::Ready(match ready!(self.poll_fill(cx, Endpoint::step)) {
+        Poll::Ready(match ready!(self.poll_fill(Side::Stream, cx, Endpoint::step)) {
             Ok(true) => Some(Ok(self.lent_message().to_owned())),
             Ok(false) => None,
             Err(error) => Some(Err(error)),
@@ -53,7 +53,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Sink<OwnedMessage> for Connection<S> {
     }
 
     fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        self.poll_close_with(CloseCode::NORMAL, "", cx)
+        self.poll_close_with(Side::Sink, CloseCode::NORMAL, "", cx)
     }
 }
 
@@ -84,6 +84,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     fn poll_flush_all(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        self.poll_flush_as(Side::Sink, cx)
+        if let Some(Err(error)) = &self.end {
+            return Poll::Ready(Err(error.again()));
+        }
+        let flushed = match self.tasks.both(Side::Sink, cx.waker()) {
+            None => self.reply().poll_flush(cx),
+            Some(both) => self.reply().poll_flush(&mut Context::from_waker(&both)),
+        };
+        self.tasks.note(Side::Sink, cx.waker(), flushed.is_pending());
+        flushed
     }
 }

@@ -175,3 +175,28 @@ fn nothing_follows_the_close_that_fails_a_flooding_peer() {
     assert_eq!(frames.len(), 65);
     assert_eq!(frames.last().unwrap().opcode, OpCode::Close);
 }
+
+#[test]
+fn what_has_come_of_a_message_may_wait_whatever_its_size() {
+    // A large message first, so that there is a large buffer.
+    for power in [512 << 10, 1 << 20] {
+        for held in [power - 2100, power - 2048, power - 2047, power - 1, power, power + 1] {
+            let mut endpoint = server();
+            let mask = [1, 2, 3, 4];
+            let mut wire = vec![];
+            Frame::binary(vec![1; 5 << 20]).encode_masked(mask, &mut wire).unwrap();
+            endpoint.receive(&wire);
+            assert_eq!(endpoint.step(), Ok(Step::Message));
+            let payload: Vec<u8> = (0..2 << 20).map(|at| at as u8).collect();
+            wire.clear();
+            Frame::binary(&payload).encode_masked(mask, &mut wire).unwrap();
+            let (head, tail) = wire.split_at(held + 14);
+            endpoint.receive(head);
+            assert_eq!(endpoint.step(), Ok(Step::Read));
+            endpoint.park();
+            endpoint.receive(tail);
+            assert_eq!(endpoint.step(), Ok(Step::Message));
+            assert!(endpoint.message().0.as_bytes() == payload, "{held}");
+        }
+    }
+}

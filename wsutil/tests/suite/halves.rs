@@ -283,3 +283,36 @@ fn prepared_messages_through_senders_are_the_same_small_and_large() {
         flusher.join().unwrap().unwrap();
     }
 }
+
+#[test]
+fn a_receiver_that_ends_frees_a_flusher_that_cannot_write() {
+    let (one, _another) = tcp_pair();
+    let deadlines = wsutil::Deadlines::default().idle(Duration::from_millis(50));
+    let connection = over(one, Role::Server).with_deadlines(deadlines).unwrap();
+    let (mut receiver, sender, flusher) = connection.split(TcpStream::try_clone).unwrap();
+    let flusher = thread::spawn(move || flusher.run());
+    sender.send(&vec![1; 20 << 20]).unwrap();
+    assert!(matches!(receiver.receive(), Err(Error::TimedOut(Timeout::Idle))));
+    assert!(flusher.join().unwrap().is_err());
+}
+
+#[test]
+fn the_answer_to_a_close_is_not_lost_behind_many_pongs() {
+    use std::io::{Read, Write};
+
+    let (one, mut another) = tcp_pair();
+    let (mut receiver, sender, flusher) =
+        over(one, Role::Server).split(TcpStream::try_clone).unwrap();
+    // Nothing is written until all is received: more pongs wait than may.
+    let ping = frame(Role::Server, true, Rsv::NONE, OpCode::Ping, &[7; 100]);
+    another.write_all(&ping.repeat(600)).unwrap();
+    another.write_all(&frame(Role::Server, true, Rsv::NONE, OpCode::Close, b"\x03\xe8")).unwrap();
+    another.shutdown(std::net::Shutdown::Write).unwrap();
+    assert!(receiver.receive().unwrap().is_none());
+    flusher.run().unwrap();
+    drop((receiver, sender));
+    let mut written = vec![];
+    another.read_to_end(&mut written).unwrap();
+    let last = parse(&written, Role::Server).pop().unwrap();
+    assert_eq!((last.opcode, &last.payload[..]), (OpCode::Close, &b"\x03\xe8"[..]));
+}

@@ -415,3 +415,40 @@ fn a_blocking_echo_outlives_its_write_deadline() {
     client.close(CloseCode::NORMAL, "").unwrap();
     echo.join().unwrap();
 }
+
+#[test]
+fn a_sink_that_closes_ends_the_stream_in_another_task() {
+    use futures_core::Stream;
+    use futures_sink::Sink;
+    use std::{cell::RefCell, future::poll_fn, pin::Pin, rc::Rc};
+
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = runtime.enable_all().start_paused(true).build().unwrap();
+    tokio::task::LocalSet::new().block_on(&runtime, async {
+        for by_deadline in [false, true] {
+            let (server, mut client) = pair(1000);
+            let server = server.with_deadlines(Deadlines::default().write(5 * SECOND));
+            let server = Rc::new(RefCell::new(server));
+            let stream = server.clone();
+            let receiving = tokio::task::spawn_local(poll_fn(move |cx| {
+                Pin::new(&mut *stream.borrow_mut()).poll_next(cx)
+            }));
+            tokio::task::yield_now().await;
+            if by_deadline {
+                // The sink waits for a peer that takes nothing, and both learn of it.
+                let large = wsutil::OwnedMessage::Binary(vec![1; 50_000]);
+                Pin::new(&mut *server.borrow_mut()).start_send(large).unwrap();
+                let flush = poll_fn(|cx| Pin::new(&mut *server.borrow_mut()).poll_flush(cx));
+                assert!(flush.await.is_err());
+            } else {
+                let close = poll_fn(|cx| Pin::new(&mut *server.borrow_mut()).poll_close(cx));
+                let (closed, received) = tokio::join!(close, client.receive());
+                closed.unwrap();
+                assert!(received.unwrap().is_none());
+            }
+            let ended = tokio::time::timeout(SECOND, receiving).await;
+            let ended = ended.expect("the stream is woken when all is over").unwrap();
+            assert!(matches!(ended, None | Some(Err(_))), "{ended:?}");
+        }
+    });
+}

@@ -1,4 +1,7 @@
-//! Who waits for the stream to take more: the task that receives, and the one that sends.
+//! Who waits for a connection: the task that receives, and the one that sends.
+//!
+//! A stream wakes only the task that asked last. So whoever polls asks for both, and whoever gets on
+//! wakes the other, which may have waited for the same.
 
 use std::{
     sync::Arc,
@@ -15,12 +18,12 @@ pub(super) enum Side {
 
 /// The tasks that wait; hardly ever both.
 #[derive(Debug, Default)]
-pub(super) struct Writers {
+pub(super) struct Tasks {
     stream: Option<Waker>,
     sink: Option<Waker>,
 }
 
-impl Writers {
+impl Tasks {
     /// A waker for both tasks, if the other one waits too and is another.
     pub(super) fn both(&self, side: Side, own: &Waker) -> Option<Waker> {
         let other = match side {
@@ -31,21 +34,19 @@ impl Writers {
         Some(Arc::new(Both(own.clone(), other.clone())).into())
     }
 
-    /// Takes note that this task waits, or that nobody has to any more.
+    /// Takes note that this task waits, or that it got on.
     pub(super) fn note(&mut self, side: Side, own: &Waker, is_pending: bool) {
-        if is_pending {
-            let waits = match side {
-                Side::Stream => &mut self.stream,
-                Side::Sink => &mut self.sink,
-            };
-            *waits = Some(own.clone());
-            return;
-        }
-        // All is written, whoever did it.
-        for waker in [self.stream.take(), self.sink.take()].into_iter().flatten() {
-            if !waker.will_wake(own) {
-                waker.wake();
+        let (this, other) = match side {
+            Side::Stream => (&mut self.stream, &mut self.sink),
+            Side::Sink => (&mut self.sink, &mut self.stream),
+        };
+        if !is_pending {
+            *this = None;
+            if let Some(other) = other.take() {
+                other.wake();
             }
+        } else if !this.as_ref().is_some_and(|waker| waker.will_wake(own)) {
+            *this = Some(own.clone());
         }
     }
 }
