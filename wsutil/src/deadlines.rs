@@ -158,6 +158,11 @@ impl Watch {
         self.since_tick.message_ended |= last;
     }
 
+    /// A control frame came: between messages it was no beginning of one.
+    pub(crate) const fn received_control(&mut self, inside_message: bool) {
+        self.since_tick.message_ended |= !inside_message;
+    }
+
     /// A pong came: only the payload of the last ping answers it.
     pub(crate) fn received_pong(&mut self, payload: &[u8]) {
         self.since_tick.pong |= payload == self.pings.to_be_bytes();

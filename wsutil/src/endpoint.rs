@@ -403,11 +403,15 @@ impl Endpoint {
                 }
                 Some(Event::Ping(payload)) => {
                     self.outgoing.answer_ping(payload);
+                    if let Some(watch) = &mut self.watch {
+                        watch.received_control(self.decoder.is_inside_message());
+                    }
                     self.inbox.take(used, 0);
                 }
                 Some(Event::Pong(payload)) => {
                     if let Some(watch) = &mut self.watch {
                         watch.received_pong(payload);
+                        watch.received_control(self.decoder.is_inside_message());
                     }
                     self.inbox.take(used, 0);
                 }

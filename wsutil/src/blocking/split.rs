@@ -35,6 +35,8 @@ impl<S: Transport> Connection<S> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
+    /// What the senders send is one frame for each message, whatever size of fragments was set.
+    ///
     /// The connection ends with the receiver: when it is dropped, what is queued is written, and the
     /// stream shut down.
     ///

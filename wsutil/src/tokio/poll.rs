@@ -130,25 +130,25 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// for the next deadline.
     fn is_due(&mut self, cx: &mut Context<'_>) -> Result<bool, Error> {
         let Some(Clock { origin, alarm }) = &mut self.clock else { return Ok(false) };
-        loop {
-            let next = match self.endpoint.tick(origin.elapsed()) {
-                Ok(next) => next,
-                // What it has done wrong is said by the next step.
-                Err(Timeout::Message) => return Ok(true),
-                Err(timeout) => return Err(self.fail(Error::TimedOut(timeout))),
-            };
-            // A time too far off to be told is never.
-            let Some(next) = next.and_then(|next| origin.checked_add(next)) else {
-                return Ok(false);
-            };
-            // An alarm that rings too early does, and spares a change of the timer.
-            if alarm.is_elapsed() || alarm.deadline() > next {
-                alarm.as_mut().reset(next);
-            }
-            if alarm.as_mut().poll(cx).is_pending() {
-                return Ok(false);
-            }
+        let next = match self.endpoint.tick(origin.elapsed()) {
+            Ok(next) => next,
+            // What it has done wrong is said by the next step.
+            Err(Timeout::Message) => return Ok(true),
+            Err(timeout) => return Err(self.fail(Error::TimedOut(timeout))),
+        };
+        // A time too far off to be told is never.
+        let Some(next) = next.and_then(|next| origin.checked_add(next)) else {
+            return Ok(false);
+        };
+        // An alarm that rings too early does, and spares a change of the timer.
+        if alarm.is_elapsed() || alarm.deadline() > next {
+            alarm.as_mut().reset(next);
         }
+        if alarm.as_mut().poll(cx).is_ready() {
+            // Read first: what is due may be here already.
+            cx.waker().wake_by_ref();
+        }
+        Ok(false)
     }
 
     /// Writes what waits; a stream that takes nothing now does not keep us from reading.

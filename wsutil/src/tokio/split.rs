@@ -44,6 +44,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// # }
     /// ```
     ///
+    /// What the senders send is one frame for each message, whatever size of fragments was set.
+    ///
     /// The connection ends with the receiver: when it is dropped, what is queued is written, and the
     /// stream shut down.
     ///
