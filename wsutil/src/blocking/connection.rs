@@ -13,7 +13,7 @@ use wscore::{
 
 use super::{
     Reply,
-    transport::{close_timeout, linger},
+    transport::{close_timeout, linger, linger_time},
 };
 use crate::{
     CloseStatus, Control, Deadlines, Endpoint, Error, Kind, Limits, Message, MessageError,
@@ -419,7 +419,8 @@ impl<S: Transport> Connection<S> {
 
     /// Writes the last, and lets it arrive.
     fn finish(&mut self) {
-        // The peer may be gone already, which changes nothing.
+        // A peer that takes nothing does not hold us; one that is gone already changes nothing.
+        let _ = self.stream.set_write_timeout(Some(linger_time(self.endpoint.role())));
         if self.flush().is_ok() {
             linger(&mut self.stream, self.endpoint.role());
         }
