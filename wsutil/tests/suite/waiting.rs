@@ -181,14 +181,14 @@ fn fr24_a_close_by_reply_is_bounded_too() {
 #[test]
 fn a_deadline_that_is_over_leaves_no_timeout_behind() {
     let (one, mut another) = tcp_pair();
-    let deadlines = Deadlines::default().message(Duration::from_millis(50));
+    let deadlines = Deadlines::default().message(SECOND);
     let mut server = over(one, Role::Server).with_deadlines(deadlines).unwrap();
     let whole = frame(Role::Server, true, Rsv::NONE, OpCode::Binary, &[1; 100]);
     another.write_all(&whole[..50]).unwrap();
     let peer = thread::spawn(move || {
         thread::sleep(Duration::from_millis(10));
         another.write_all(&whole[50..]).unwrap();
-        thread::sleep(Duration::from_millis(150));
+        thread::sleep(Duration::from_millis(1200));
         another.write_all(&whole).unwrap();
         another
     });
