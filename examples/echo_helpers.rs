@@ -2,20 +2,13 @@
 
 pub(crate) mod common;
 
-use std::{error::Error, net::TcpStream, time::Duration};
+use std::{error::Error, net::TcpStream};
 
-use wscore::{DeadlineStream, Replay, Upgrader, lingering_close};
+use wscore::Replay;
 use wsutil::{read_client_data, write_server_message};
 
 fn main() {
-    common::run("Echoes WebSocket messages, with the helpers.", |mut stream| {
-        let mut timed = DeadlineStream::new(&mut stream, Duration::from_secs(10));
-        let upgraded = Upgrader::new().upgrade(&mut timed);
-        drop(timed);
-        let served = upgraded.map_err(Into::into).and_then(|up| echo(&stream, up.early_data));
-        common::log(served);
-        lingering_close(stream);
-    });
+    common::run_upgraded("Echoes WebSocket messages, with the helpers.", echo);
 }
 
 /// Echoes until the client closes, which is answered.

@@ -6,21 +6,13 @@ use std::{
     error::Error,
     io::{self, Write},
     net::TcpStream,
-    time::Duration,
 };
 
-use wscore::{DeadlineStream, OpCode, Replay, Role, Upgrader, lingering_close};
+use wscore::{OpCode, Replay, Role};
 use wsutil::{Reader, Writer};
 
 fn main() {
-    common::run("Echoes WebSocket messages, as streams.", |mut stream| {
-        let mut timed = DeadlineStream::new(&mut stream, Duration::from_secs(10));
-        let upgraded = Upgrader::new().upgrade(&mut timed);
-        drop(timed);
-        let served = upgraded.map_err(Into::into).and_then(|up| echo(&stream, up.early_data));
-        common::log(served);
-        lingering_close(stream);
-    });
+    common::run_upgraded("Echoes WebSocket messages, as streams.", echo);
 }
 
 /// Echoes until the client closes, which is answered.

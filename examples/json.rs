@@ -2,21 +2,14 @@
 
 mod common;
 
-use std::{error::Error, io::Write, net::TcpStream, time::Duration};
+use std::{error::Error, io::Write, net::TcpStream};
 
 use serde_json::{Value, json};
-use wscore::{DeadlineStream, OpCode, Replay, Role, Upgrader, lingering_close};
+use wscore::{OpCode, Replay, Role};
 use wsutil::{Reader, Writer};
 
 fn main() {
-    common::run("Answers JSON values with what they are.", |mut stream| {
-        let mut timed = DeadlineStream::new(&mut stream, Duration::from_secs(10));
-        let upgraded = Upgrader::new().upgrade(&mut timed);
-        drop(timed);
-        let served = upgraded.map_err(Into::into).and_then(|up| serve(&stream, up.early_data));
-        common::log(served);
-        lingering_close(stream);
-    });
+    common::run_upgraded("Answers JSON values with what they are.", serve);
 }
 
 fn serve(stream: &TcpStream, early_data: Vec<u8>) -> Result<(), Box<dyn Error>> {

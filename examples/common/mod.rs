@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each example uses a part of it")]
 
 use std::{
+    error::Error,
     net::{TcpListener, TcpStream},
     process::exit,
     sync::atomic::{AtomicUsize, Ordering},
@@ -10,13 +11,15 @@ use std::{
     time::Duration,
 };
 
+use wscore::{DeadlineStream, Upgrader, lingering_close};
+
 /// Connections at a time; more are closed at once, so that threads are bounded.
 const MAX_CONNECTIONS: usize = 1024;
 
 /// Listens where the command line says and calls `serve` for each connection on its own thread.
 ///
 /// Ends the program: with 0 on `--help` and Ctrl-C, with 2 when it cannot begin.
-pub(crate) fn run(about: &str, serve: fn(TcpStream)) -> ! {
+pub(crate) fn run(about: &str, serve: impl Fn(TcpStream) + Copy + Send + 'static) -> ! {
     let address = listen_address(about);
     stop_on_ctrl_c();
     let listener = TcpListener::bind(&address)
@@ -41,6 +44,20 @@ pub(crate) fn run(about: &str, serve: fn(TcpStream)) -> ! {
         }
     }
 }
+
+/// As [`run`], for what is served behind the opening handshake, with the bytes that came early.
+pub(crate) fn run_upgraded(about: &str, serve: fn(&TcpStream, Vec<u8>) -> Served) -> ! {
+    run(about, move |mut stream| {
+        let mut timed = DeadlineStream::new(&mut stream, Duration::from_secs(10));
+        let upgraded = Upgrader::new().upgrade(&mut timed);
+        drop(timed);
+        log(upgraded.map_err(Into::into).and_then(|up| serve(&stream, up.early_data)));
+        lingering_close(stream);
+    })
+}
+
+/// How a connection went.
+pub(crate) type Served = Result<(), Box<dyn Error>>;
 
 /// One of the [`MAX_CONNECTIONS`], given back when it is dropped.
 struct Slot;
@@ -96,14 +113,14 @@ pub(crate) fn stop_on_ctrl_c() {
 }
 
 /// Says in one line why a connection failed, if it did.
-pub(crate) fn log(served: Result<(), Box<dyn std::error::Error>>) {
+pub(crate) fn log(served: Served) {
     if let Err(error) = served {
         eprintln!("{}", in_one_line(&*error));
     }
 }
 
 /// An error in one line, with what it came from.
-pub(crate) fn in_one_line(error: &dyn std::error::Error) -> String {
+pub(crate) fn in_one_line(error: &dyn Error) -> String {
     match error.source() {
         Some(source) => format!("{error}: {}", in_one_line(source)),
         None => error.to_string(),

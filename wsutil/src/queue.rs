@@ -4,7 +4,7 @@ use std::{collections::VecDeque, sync::Arc, time::Duration, vec::Vec};
 
 use wscore::{CloseBody, CloseCode, Frame, Header, OpCode, Role, random_mask};
 
-use crate::{Message, Prepared, SendError, trace};
+use crate::{Error, Message, Prepared, SendError, trace};
 
 /// Frames are gathered to writes of about this size, in bytes.
 const CHUNK: usize = 64 * 1024;
@@ -33,8 +33,6 @@ pub(crate) struct Queue {
     has_failed: bool,
     /// Everything was.
     has_ended: bool,
-    /// Senders and receivers that are left.
-    handles: usize,
     pub(crate) close_timeout: Duration,
 }
 
@@ -83,7 +81,6 @@ impl Queue {
             is_finished: false,
             has_failed: false,
             has_ended: false,
-            handles: 0,
             close_timeout,
         }
     }
@@ -102,14 +99,6 @@ impl Queue {
 
     pub(crate) const fn is_closed(&self) -> bool {
         self.is_closing || self.has_failed || self.is_finished
-    }
-
-    pub(crate) const fn add_handle(&mut self) {
-        self.handles += 1;
-    }
-
-    pub(crate) const fn drop_handle(&mut self) {
-        self.handles -= 1;
     }
 
     /// Queues a message.
@@ -200,6 +189,16 @@ impl Queue {
         self.is_closing
     }
 
+    /// The receiving end has failed, unless it may be asked again.
+    pub(crate) fn receiver_failed(&mut self, error: &Error) {
+        match error {
+            // The peer is still to be told what it did.
+            Error::Peer(_) => {}
+            error if error.close_code().is_some() => self.fail(),
+            _ => {}
+        }
+    }
+
     /// The stream failed: what is queued is lost.
     pub(crate) fn fail(&mut self) {
         self.has_failed = true;
@@ -221,7 +220,7 @@ impl Queue {
         self.pending = 0;
         // Idle costs nothing.
         self.spare = Vec::new();
-        if self.is_finished || self.handles == 0 {
+        if self.is_finished {
             Next::End
         } else if self.is_closing {
             Next::WaitForClose(self.close_timeout)

@@ -21,7 +21,6 @@ const HARD_LIMIT: usize = 1024 * 1024;
 const LENT_SIZE: usize = 4 * 1024;
 
 /// Payload of the user's of at least this size is written from where it lies, in bytes.
-#[cfg(feature = "std")]
 const LARGE_SIZE: usize = 16 * 1024;
 
 /// Slices of a vectored write that is not large: an array of them is quickly made.
@@ -101,12 +100,10 @@ impl<'a> Sending<'a> {
     /// [`SendError::Closed`], [`SendError::MessageOpen`] or [`SendError::Full`].
     #[inline]
     pub fn message<'m>(&mut self, message: impl Into<Message<'m>>) -> Result<(), SendError> {
-        let message = message.into();
-        if message.as_bytes().len() > self.out.fragment {
-            return self.fragments(message.kind(), message.as_bytes());
+        let rest = self.message_or_header(message.into())?;
+        if !rest.is_empty() {
+            self.put_bytes(rest);
         }
-        let header = self.header(message.kind(), message.as_bytes().len())?;
-        self.put(&header, message.as_bytes());
         Ok(())
     }
 
@@ -115,11 +112,10 @@ impl<'a> Sending<'a> {
     /// # Errors
     /// As [`message`](Self::message).
     pub fn prepared(&mut self, message: &Prepared) -> Result<(), SendError> {
-        if self.out.encoder.masks() {
-            let header = self.header(message.kind(), message.payload().len())?;
+        let header = self.header(message.kind(), message.payload().len())?;
+        if header.mask.is_some() {
             self.out.outbox.put(&header, message.payload());
         } else {
-            let header = self.header(message.kind(), message.payload().len())?;
             trace::sent(&header);
             self.put_bytes(message.frame());
         }
@@ -237,7 +233,6 @@ impl<'a> Sending<'a> {
 
     /// Sends a message; one that is large and not to be masked only by its header: what is
     /// returned is to be written behind everything that waits.
-    #[cfg(feature = "std")]
     #[inline]
     pub(crate) fn message_or_header<'m>(
         &mut self,
@@ -283,10 +278,7 @@ impl<'a> Sending<'a> {
     /// Sends a message in frames that are not over the size of fragments.
     #[cold]
     fn fragments(&mut self, kind: Kind, payload: &[u8]) -> Result<(), SendError> {
-        self.check()?;
-        if self.out.encoder.is_inside_message() {
-            return Err(SendError::MessageOpen);
-        }
+        self.check_between_messages()?;
         let mut fragments = payload.chunks(self.out.fragment).peekable();
         while let Some(fragment) = fragments.next() {
             let header = self.out.encoder.data(kind, fragments.peek().is_none(), fragment.len());
@@ -305,11 +297,16 @@ impl<'a> Sending<'a> {
 
     #[inline]
     fn header(&mut self, kind: Kind, len: usize) -> Result<wscore::Header, SendError> {
-        self.check()?;
-        if self.out.encoder.is_inside_message() {
-            return Err(SendError::MessageOpen);
-        }
+        self.check_between_messages()?;
         Ok(self.out.encoder.data(kind, true, len))
+    }
+
+    /// Whether a message may begin.
+    #[inline]
+    fn check_between_messages(&self) -> Result<(), SendError> {
+        self.check()?;
+        // RFC 6455 §5.4: the fragments of one message are not interleaved with another's.
+        if self.out.encoder.is_inside_message() { Err(SendError::MessageOpen) } else { Ok(()) }
     }
 
     /// Whether a frame may be sent.

@@ -1,7 +1,7 @@
 //! The blocking connection.
 
 use std::{
-    io::{self},
+    io,
     net::TcpStream,
     time::{Duration, Instant},
 };
@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     CloseStatus, Control, Deadlines, Endpoint, Error, Kind, Limits, Message, MessageError,
-    OwnedMessage, Piece, Prepared, SendError, Sending, Step, Timeout, Transport, drive::is_passing,
+    OwnedMessage, Piece, Prepared, Step, Timeout, Transport, drive::is_passing,
 };
 
 /// A WebSocket connection over a blocking stream: whole messages in and out.
@@ -252,7 +252,7 @@ impl<S: Transport> Connection<S> {
     /// As [`send`](Self::send), and [`SendError::ControlTooLong`](crate::SendError::ControlTooLong)
     /// if the payload has more than 125 bytes.
     pub fn ping(&mut self, payload: &[u8]) -> Result<(), Error> {
-        self.sending()?.ping(payload)?;
+        self.reply().ping(payload)?;
         self.flush()
     }
 
@@ -286,13 +286,6 @@ impl<S: Transport> Connection<S> {
     fn reply(&mut self) -> Reply<'_, S> {
         let sending = self.endpoint.sending();
         Reply::new(&mut self.stream, sending, &mut self.held, &mut self.end)
-    }
-
-    fn sending(&mut self) -> Result<Sending<'_>, SendError> {
-        match self.end {
-            None => Ok(self.endpoint.sending()),
-            Some(_) => Err(SendError::Closed),
-        }
     }
 
     /// Works until the endpoint has something to hand out: whether it has.
@@ -411,8 +404,7 @@ impl<S: Transport> Connection<S> {
 
     /// Ends the connection with this error.
     fn fail(&mut self, error: Error) -> Error {
-        let again = error.again();
-        self.end = Some(Err(again));
+        self.end = Some(Err(error.again()));
         self.endpoint.park();
         error
     }
@@ -485,30 +477,17 @@ impl<S> Connection<S> {
 
     /// The same over another stream.
     pub(crate) fn map_stream<T>(self, map: impl FnOnce(S) -> T) -> Connection<T> {
-        let Self {
-            stream,
-            endpoint,
-            handshake,
-            close_timeout,
-            clock,
-            write_within,
-            closing,
-            armed,
-            held,
-            end,
-        } = self;
-        let stream = map(stream);
         Connection {
-            stream,
-            endpoint,
-            handshake,
-            close_timeout,
-            clock,
-            write_within,
-            closing,
-            armed,
-            held,
-            end,
+            stream: map(self.stream),
+            endpoint: self.endpoint,
+            handshake: self.handshake,
+            close_timeout: self.close_timeout,
+            clock: self.clock,
+            write_within: self.write_within,
+            closing: self.closing,
+            armed: self.armed,
+            held: self.held,
+            end: self.end,
         }
     }
 

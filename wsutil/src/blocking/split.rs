@@ -60,11 +60,11 @@ impl<S: Transport> Connection<S> {
             work: Condvar::new(),
             room: Condvar::new(),
         });
-        let half = |stream| Half { stream, sender: Sender::new(&shared) };
+        let sender = Sender { shared: shared.clone() };
+        let half = |stream| Half { stream, sender: sender.clone() };
         let connection = self.map_stream(half);
-        let receiver = Receiver { connection, sender: Sender::new(&shared) };
-        let sender = Sender::new(&shared);
-        Ok((receiver, sender, Flusher { stream, shared, write_within }))
+        let receiver = Receiver { connection, sender: sender.clone() };
+        Ok((receiver, sender, Flusher { stream, shared, write_within, closing: None }))
     }
 }
 
@@ -86,17 +86,12 @@ impl Shared {
 
 /// Sends messages from any thread; cheap to clone. What it is given leaves in the order in which
 /// it was given; pongs and close frames pass it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Sender {
     shared: Arc<Shared>,
 }
 
 impl Sender {
-    fn new(shared: &Arc<Shared>) -> Self {
-        shared.lock().add_handle();
-        Self { shared: shared.clone() }
-    }
-
     /// Queues a message; waits while 1 MiB is queued already.
     ///
     /// # Errors
@@ -201,34 +196,11 @@ impl Sender {
     }
 }
 
-impl Clone for Sender {
-    fn clone(&self) -> Self {
-        Self::new(&self.shared)
-    }
-}
-
-impl Drop for Sender {
-    fn drop(&mut self) {
-        self.with_queue(Queue::drop_handle);
-    }
-}
-
 /// The half of a connection that receives. It answers pings and close frames, through the queue.
 #[derive(Debug)]
 pub struct Receiver<S> {
     connection: Connection<Half<S>>,
     sender: Sender,
-}
-
-/// Tells the other halves of a stream that is of no use any more.
-fn ended(sender: &Sender, error: Error) -> Error {
-    match &error {
-        // The peer is still to be told what it did.
-        Error::Peer(_) => {}
-        error if error.close_code().is_some() => sender.with_queue(Queue::fail),
-        _ => {}
-    }
-    error
 }
 
 impl<S> Drop for Receiver<S> {
@@ -245,7 +217,10 @@ impl<S: Transport> Receiver<S> {
     pub fn receive(&mut self) -> Result<Option<Message<'_>>, Error> {
         match self.connection.receive() {
             Ok(received) => Ok(received.map(|(message, _)| message)),
-            Err(error) => Err(ended(&self.sender, error)),
+            Err(error) => {
+                self.sender.with_queue(|queue| queue.receiver_failed(&error));
+                Err(error)
+            }
         }
     }
 
@@ -256,7 +231,10 @@ impl<S: Transport> Receiver<S> {
     pub fn receive_piece(&mut self) -> Result<Option<Piece<&[u8]>>, Error> {
         match self.connection.receive_piece() {
             Ok(received) => Ok(received.map(|(piece, _)| piece)),
-            Err(error) => Err(ended(&self.sender, error)),
+            Err(error) => {
+                self.sender.with_queue(|queue| queue.receiver_failed(&error));
+                Err(error)
+            }
         }
     }
 
@@ -298,13 +276,15 @@ pub struct Flusher<S> {
     shared: Arc<Shared>,
     /// How long the peer may take nothing.
     write_within: Option<Duration>,
+    /// When the connection was first seen to be closing.
+    closing: Option<Instant>,
 }
 
 /// How often a flusher that cannot write looks whether it is still to.
 const LOOK: Duration = Duration::from_millis(100);
 
 impl<S: Transport> Flusher<S> {
-    /// Writes what is queued until the connection has ended, or no sender and no receiver is left.
+    /// Writes what is queued until the connection has ended.
     ///
     /// # Errors
     /// What the stream fails with; the senders then get [`SendError::Closed`].
@@ -343,7 +323,6 @@ impl<S: Transport> Flusher<S> {
     /// Writes all of this, unless the peer takes nothing for too long or the connection fails.
     fn write_in_time(&mut self, mut bytes: &[u8]) -> io::Result<()> {
         let mut stalled = Instant::now();
-        let mut closing = None;
         while !bytes.is_empty() {
             match self.stream.write(bytes) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
@@ -360,7 +339,7 @@ impl<S: Transport> Flusher<S> {
             }
             // A peer that is to close has no longer than that.
             let closes_late = queue.is_closing()
-                && closing.get_or_insert_with(Instant::now).elapsed() >= queue.close_timeout;
+                && self.closing.get_or_insert_with(Instant::now).elapsed() >= queue.close_timeout;
             if closes_late || self.write_within.is_some_and(|within| stalled.elapsed() >= within) {
                 return Err(io::ErrorKind::TimedOut.into());
             }
@@ -369,17 +348,16 @@ impl<S: Transport> Flusher<S> {
     }
 
     /// Waits for something to write, or for the end.
-    fn next(&self) -> io::Result<Next> {
+    fn next(&mut self) -> io::Result<Next> {
         let mut queue = self.shared.lock();
-        let mut began = None;
         loop {
             let next = queue.next();
             let left = match next {
                 Next::Write(_) | Next::End => return Ok(next),
                 Next::Wait => None,
                 Next::WaitForClose(timeout) => {
-                    let began = *began.get_or_insert_with(Instant::now);
-                    let left = timeout.saturating_sub(began.elapsed());
+                    let closing = self.closing.get_or_insert_with(Instant::now);
+                    let left = timeout.saturating_sub(closing.elapsed());
                     if left.is_zero() {
                         return Err(io::ErrorKind::TimedOut.into());
                     }

@@ -239,32 +239,18 @@ impl<S> Connection<S> {
 
     /// The same over another stream.
     pub(crate) fn map_stream<T>(self, map: impl FnOnce(S) -> T) -> Connection<T> {
-        let Self {
-            stream,
-            endpoint,
-            handshake,
-            close_timeout,
-            held,
-            patience,
-            tasks,
-            clock,
-            closing,
-            ending,
-            end,
-        } = self;
-        let stream = map(stream);
         Connection {
-            stream,
-            endpoint,
-            handshake,
-            close_timeout,
-            held,
-            patience,
-            tasks,
-            clock,
-            closing,
-            ending,
-            end,
+            stream: map(self.stream),
+            endpoint: self.endpoint,
+            handshake: self.handshake,
+            close_timeout: self.close_timeout,
+            held: self.held,
+            patience: self.patience,
+            tasks: self.tasks,
+            clock: self.clock,
+            closing: self.closing,
+            ending: self.ending,
+            end: self.end,
         }
     }
 

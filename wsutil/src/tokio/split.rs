@@ -71,15 +71,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             room: Notify::new(),
             receiver: Mutex::new(None),
         });
+        let sender = Sender { shared: shared.clone() };
         let mut writer = None;
         let connection = self.map_stream(|stream| {
             let (reader, half) = split(stream);
             writer = Some(half);
-            Half { stream: reader, sender: Sender::new(&shared) }
+            Half { stream: reader, sender: sender.clone() }
         });
-        let sender = Sender::new(&shared);
-        let receiver = Receiver { connection, sender: Sender::new(&shared) };
-        Ok((receiver, sender, Flusher { stream: writer, shared, write_within }))
+        let receiver = Receiver { connection, sender: sender.clone() };
+        Ok((receiver, sender, Flusher { stream: writer, shared, write_within, closing: None }))
     }
 }
 
@@ -118,17 +118,12 @@ impl Shared {
 
 /// Sends messages from any task; cheap to clone. What it is given leaves in the order in which it
 /// was given; pongs and close frames pass it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Sender {
     shared: Arc<Shared>,
 }
 
 impl Sender {
-    fn new(shared: &Arc<Shared>) -> Self {
-        shared.lock().add_handle();
-        Self { shared: shared.clone() }
-    }
-
     /// Queues a message; waits while 1 MiB is queued already.
     ///
     /// # Errors
@@ -233,34 +228,11 @@ impl Sender {
     }
 }
 
-impl Clone for Sender {
-    fn clone(&self) -> Self {
-        Self::new(&self.shared)
-    }
-}
-
-impl Drop for Sender {
-    fn drop(&mut self) {
-        self.with_queue(Queue::drop_handle);
-    }
-}
-
 /// The half of a connection that receives. It answers pings and close frames, through the queue.
 #[derive(Debug)]
 pub struct Receiver<R> {
     connection: Connection<Half<R>>,
     sender: Sender,
-}
-
-/// Tells the other halves of a stream that is of no use any more.
-fn ended(sender: &Sender, error: Error) -> Error {
-    match &error {
-        // The peer is still to be told what it did.
-        Error::Peer(_) => {}
-        error if error.close_code().is_some() => sender.with_queue(Queue::fail),
-        _ => {}
-    }
-    error
 }
 
 impl<R> Drop for Receiver<R> {
@@ -280,7 +252,10 @@ impl<R: AsyncRead + Unpin> Receiver<R> {
     pub async fn receive(&mut self) -> Result<Option<Message<'_>>, Error> {
         match self.connection.receive().await {
             Ok(received) => Ok(received.map(|(message, _)| message)),
-            Err(error) => Err(ended(&self.sender, error)),
+            Err(error) => {
+                self.sender.with_queue(|queue| queue.receiver_failed(&error));
+                Err(error)
+            }
         }
     }
 
@@ -294,7 +269,10 @@ impl<R: AsyncRead + Unpin> Receiver<R> {
     pub async fn receive_piece(&mut self) -> Result<Option<Piece<&[u8]>>, Error> {
         match self.connection.receive_piece().await {
             Ok(received) => Ok(received.map(|(piece, _)| piece)),
-            Err(error) => Err(ended(&self.sender, error)),
+            Err(error) => {
+                self.sender.with_queue(|queue| queue.receiver_failed(&error));
+                Err(error)
+            }
         }
     }
 
@@ -340,10 +318,12 @@ pub struct Flusher<W> {
     shared: Arc<Shared>,
     /// How long the peer may take nothing.
     write_within: Option<Duration>,
+    /// When the connection was first seen to be closing.
+    closing: Option<Instant>,
 }
 
 impl<W: AsyncWrite + Unpin> Flusher<W> {
-    /// Writes what is queued until the connection has ended, or no sender and no receiver is left.
+    /// Writes what is queued until the connection has ended.
     ///
     /// # Errors
     /// What the stream fails with; the senders then get [`SendError::Closed`].
@@ -352,7 +332,6 @@ impl<W: AsyncWrite + Unpin> Flusher<W> {
     /// Not cancel-safe: what is queued is lost, and a part of a frame may be written.
     pub async fn run(mut self) -> io::Result<()> {
         let Some(mut stream) = self.stream.take() else { return Ok(()) };
-        let mut began = None;
         loop {
             let next = self.shared.lock().next();
             match next {
@@ -363,8 +342,8 @@ impl<W: AsyncWrite + Unpin> Flusher<W> {
                 }
                 Next::Wait => self.shared.work.notified().await,
                 Next::WaitForClose(timeout) => {
-                    let began = *began.get_or_insert_with(Instant::now);
-                    let left = timeout.saturating_sub(began.elapsed());
+                    let closing = self.closing.get_or_insert_with(Instant::now);
+                    let left = timeout.saturating_sub(closing.elapsed());
                     ::tokio::time::timeout(left, self.shared.work.notified()).await?;
                 }
                 Next::End if self.shared.lock().has_failed() => {
@@ -380,7 +359,7 @@ impl<W: AsyncWrite + Unpin> Flusher<W> {
     }
 
     /// Writes all of this, unless the peer takes nothing for too long or the connection fails.
-    async fn write(&self, stream: &mut W, mut bytes: &[u8]) -> io::Result<()> {
+    async fn write(&mut self, stream: &mut W, mut bytes: &[u8]) -> io::Result<()> {
         while !bytes.is_empty() {
             let written = self.in_time(stream.write(bytes)).await?;
             if written == 0 {
@@ -392,10 +371,9 @@ impl<W: AsyncWrite + Unpin> Flusher<W> {
     }
 
     /// The result of a write that is begun, if it comes before the peer's time is up.
-    async fn in_time<T>(&self, write: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+    async fn in_time<T>(&mut self, write: impl Future<Output = io::Result<T>>) -> io::Result<T> {
         let mut write = pin!(write);
         let began = Instant::now();
-        let mut closing = None;
         loop {
             let deadline = {
                 let queue = self.shared.lock();
@@ -404,7 +382,7 @@ impl<W: AsyncWrite + Unpin> Flusher<W> {
                 }
                 // A peer that is to close has no longer than that.
                 let closes = if queue.is_closing() {
-                    let closing = *closing.get_or_insert_with(Instant::now);
+                    let closing = *self.closing.get_or_insert_with(Instant::now);
                     closing.checked_add(queue.close_timeout)
                 } else {
                     None

@@ -9,7 +9,7 @@ use std::{
 };
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use wscore::{Frame, Handshake, Role};
+use wscore::{Frame, Handshake, OpCode, Role};
 use wsutil::{Connection, Endpoint, Error, Plain};
 
 use crate::{
@@ -170,6 +170,39 @@ fn figures_a_message_in_the_steady_state_allocates_nothing() {
         let (times, _) = allocated(|| messages = echo_async(&mut connection));
         println!("tokio: {times} allocations for {messages} messages of {} B", sizes[0]);
         assert_eq!((times, messages), (0, 100 * sizes.len()));
+    }
+}
+
+#[test]
+fn figures_readers_and_writers_allocate_nothing_and_helpers_once_a_message() {
+    for sizes in SIZES {
+        let burst = burst(sizes);
+        let mut reader = wsutil::Reader::new(Peer::new(&burst, 0), Role::Server);
+        let mut writer = wsutil::Writer::new(io::sink(), Role::Server, OpCode::Text);
+        let mut echo = |bursts| {
+            reader.get_mut().bursts = bursts;
+            for _ in 0..bursts * sizes.len() {
+                writer.begin(reader.next_frame().unwrap().unwrap().opcode).unwrap();
+                io::copy(&mut reader, &mut writer).unwrap();
+                writer.flush().unwrap();
+            }
+        };
+        echo(2);
+        let (times, _) = allocated(|| echo(100));
+        assert_eq!(times, 0, "Reader and Writer, messages of {} B", sizes[0]);
+
+        let mut peer = Peer::new(&burst, 100);
+        for size in sizes {
+            let (times, _) = allocated(|| {
+                let (message, opcode) = wsutil::read_client_data(&mut peer).unwrap();
+                assert_eq!(message.len(), *size);
+                wsutil::write_server_message(&mut io::sink(), opcode, &message).unwrap();
+            });
+            println!("helpers: {times} allocations for a message of {size} B");
+            // Room for a payload doubles with what has come of it, from 8 KiB on.
+            let doubled = (size / 8192).checked_ilog2().map_or(0, |times| times as usize + 1);
+            assert!(times <= 1 + doubled, "{times} for {size} B");
+        }
     }
 }
 

@@ -168,6 +168,65 @@ fn fr24_a_peer_that_never_answers_our_close() {
     drop(another);
 }
 
+/// A ping, as a client sends it.
+fn ping() -> Vec<u8> {
+    frame(Role::Server, true, Rsv::NONE, OpCode::Ping, b"still here")
+}
+
+#[test]
+fn fr24_a_peer_that_pings_instead_of_answering_our_close() {
+    use std::io::{Read, Write};
+
+    let (one, mut another) = tcp_pair();
+    let connection = over(one, Role::Server).with_close_timeout(Duration::from_millis(100));
+    let (mut receiver, sender, flusher) = connection.split(TcpStream::try_clone).unwrap();
+    let flusher = thread::spawn(move || flusher.run());
+    let receiving = thread::spawn(move || receiver.receive().map(|_| ()).is_err());
+    sender.close(CloseCode::NORMAL, "").unwrap();
+    let mut pongs = another.try_clone().unwrap();
+    let reading =
+        thread::spawn(move || while pongs.read(&mut [0; 1024]).is_ok_and(|len| len > 0) {});
+    // Until it is hung up on.
+    let mut pings = 0;
+    while pings < 2000 && another.write_all(&ping()).is_ok() {
+        pings += 1;
+        thread::sleep(Duration::from_millis(5));
+    }
+    drop(another);
+    assert_eq!(flusher.join().unwrap().unwrap_err().kind(), std::io::ErrorKind::TimedOut);
+    assert!(receiving.join().unwrap());
+    reading.join().unwrap();
+}
+
+#[test]
+fn fr24_a_peer_that_pings_instead_of_answering_our_close_to_tasks() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    runtime.enable_all().start_paused(true).build().unwrap().block_on(async {
+        let (one, another) = tokio::io::duplex(1000);
+        let endpoint = Endpoint::new(Role::Server);
+        let connection = wsutil::tokio::Connection::from_parts(one, endpoint, Handshake::default())
+            .with_close_timeout(Duration::from_secs(3));
+        let (mut receiver, sender, flusher) = connection.split(tokio::io::split).await.unwrap();
+        let flusher = tokio::spawn(flusher.run());
+        let receiving = tokio::spawn(async move { receiver.receive().await.is_err() });
+        sender.close(CloseCode::NORMAL, "").unwrap();
+        let (mut pongs, mut another) = tokio::io::split(another);
+        tokio::spawn(
+            async move { while pongs.read(&mut [0; 1024]).await.is_ok_and(|len| len > 0) {} },
+        );
+        let mut pings = 0;
+        while pings < 1000 && !flusher.is_finished() && another.write_all(&ping()).await.is_ok() {
+            pings += 1;
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+        assert!(pings <= 4, "{pings} pings in 3 seconds");
+        assert_eq!(flusher.await.unwrap().unwrap_err().kind(), std::io::ErrorKind::TimedOut);
+        assert!(receiving.await.unwrap());
+    });
+}
+
 #[test]
 fn one_close_frame_is_sent_whoever_sends_it() {
     use std::io::{Read, Write};
