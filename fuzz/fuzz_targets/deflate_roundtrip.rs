@@ -1,0 +1,78 @@
+//! Messages of two connections that take turns with compressors come out as they went in.
+
+#![no_main]
+
+use arbitrary::Arbitrary;
+use libfuzzer_sys::fuzz_target;
+use wsflate::{Compressor, Config, Decompressor, Deflate, Direction, Flush, MIN_ROOM, WindowBits};
+
+#[derive(Arbitrary, Debug)]
+struct Input {
+    window: u8,
+    level: u8,
+    mem_level: u8,
+    takeover: bool,
+    dedicated: bool,
+    messages: Vec<Message>,
+}
+
+#[derive(Arbitrary, Debug)]
+struct Message {
+    connection: bool,
+    prepared: bool,
+    repeat: u8,
+    pieces: Vec<Vec<u8>>,
+    flush: bool,
+    room: u8,
+}
+
+fuzz_target!(|input: Input| {
+    let window = WindowBits::new(8 + input.window % 8).unwrap_or_default();
+    let direction = Direction { takeover: input.takeover, window };
+    let deflate = Deflate::new(Config {
+        send_takeover: input.takeover,
+        level: input.level % 10,
+        mem_level: input.mem_level,
+        dedicated: input.dedicated,
+        ..Config::default()
+    });
+    let mut ends = [0, 1]
+        .map(|_| (Compressor::new(&deflate, direction), Decompressor::new(&deflate, direction)));
+    for message in input.messages {
+        let (compressor, decompressor) = &mut ends[usize::from(message.connection)];
+        let pieces: Vec<_> = message
+            .pieces
+            .iter()
+            .map(|piece| piece.repeat(1 + usize::from(message.repeat)))
+            .collect();
+        let whole = pieces.concat();
+        let mut payload = vec![];
+        if message.prepared {
+            let alone = Direction { takeover: false, ..direction };
+            Compressor::new(&deflate, alone).compress_to(&whole, &mut payload).unwrap();
+            compressor.skip(&whole);
+        } else {
+            for piece in &pieces {
+                let flush = if message.flush { Flush::Fragment } else { Flush::None };
+                add(compressor, piece, message.room, flush, &mut payload);
+            }
+            add(compressor, &[], message.room, Flush::Message, &mut payload);
+        }
+        let mut said = vec![];
+        decompressor.decompress_to(&payload, &mut said, whole.len() as u64).unwrap();
+        assert_eq!(said, whole);
+    }
+});
+
+fn add(compressor: &mut Compressor, mut piece: &[u8], room: u8, flush: Flush, out: &mut Vec<u8>) {
+    let mut place = vec![0; MIN_ROOM + usize::from(room)];
+    loop {
+        let progress = compressor.compress(piece, &mut place, flush).unwrap();
+        out.extend_from_slice(&place[..progress.written]);
+        piece = &piece[progress.read..];
+        if progress.done {
+            assert!(piece.is_empty());
+            return;
+        }
+    }
+}
