@@ -3,9 +3,12 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use miniz_oxide::{
-    DataFormat, MZError, MZFlush, MZStatus,
-    inflate::stream::{InflateState, inflate},
+use miniz_oxide::inflate::{
+    TINFLStatus,
+    core::{
+        DecompressorOxide, decompress,
+        inflate_flags::{TINFL_FLAG_HAS_MORE_INPUT, TINFL_FLAG_USING_NON_WRAPPING_OUTPUT_BUF},
+    },
 };
 use wsflate::{Decompress, Inflate, WindowBits};
 
@@ -20,12 +23,12 @@ fuzz_target!(|bytes: &[u8]| {
     assert_eq!(whole, cut, "however it comes");
     // With the largest window both accept the same, up to the end of a first stream.
     if window == WindowBits::MAX {
-        let (theirs, is_whole) = plainly(&payload);
+        let (theirs, end) = plainly(&payload);
         let (said, is_ok) = &whole;
-        if is_whole {
-            assert!(said.starts_with(&theirs));
-        } else if theirs.len() < MOST {
-            assert!(!is_ok || said.len() == MOST);
+        match end {
+            End::Payload => assert_eq!((said, *is_ok), (&theirs, true)),
+            End::Stream => assert!(!is_ok || said.starts_with(&theirs)),
+            End::Neither => assert!(!is_ok || said.len() == MOST),
         }
     }
 });
@@ -55,21 +58,32 @@ fn ours(window: WindowBits, payload: &[u8], piece: usize, room: usize) -> (Vec<u
     (said, inflate.is_between_blocks())
 }
 
-/// What miniz_oxide makes of the first stream, and whether that ends.
-fn plainly(payload: &[u8]) -> (Vec<u8>, bool) {
-    let mut state = InflateState::new_boxed(DataFormat::Raw);
+/// What the first stream ends with.
+enum End {
+    /// A block that is not final, which ends with the payload.
+    Payload,
+    /// A final block; what is behind it counts too.
+    Stream,
+    /// It is broken, or too long.
+    Neither,
+}
+
+/// What miniz_oxide makes of the first stream.
+fn plainly(payload: &[u8]) -> (Vec<u8>, End) {
+    // With all output in one place it knows, too, what is before the start.
+    let flags = TINFL_FLAG_USING_NON_WRAPPING_OUTPUT_BUF | TINFL_FLAG_HAS_MORE_INPUT;
+    let mut state = DecompressorOxide::new();
     let mut said = vec![0; MOST];
-    let result = inflate(&mut state, payload, &mut said, MZFlush::Sync);
-    said.truncate(result.bytes_written);
-    match result.status {
-        Ok(MZStatus::StreamEnd) => (said, true),
-        Ok(_) => {
-            let is_whole = result.bytes_consumed == payload.len() && said.len() < MOST;
-            let end = inflate(&mut state, &[1, 0, 0, 0xff, 0xff], &mut [0; 1], MZFlush::Sync);
-            let is_end = end.status == Ok(MZStatus::StreamEnd) && end.bytes_written == 0;
-            (said, is_whole && is_end)
+    let (status, read, len) = decompress(&mut state, payload, &mut said, 0, flags);
+    let end = match status {
+        TINFLStatus::Done => End::Stream,
+        TINFLStatus::NeedsMoreInput if read == payload.len() && len < MOST => {
+            let end = [1, 0, 0, 0xff, 0xff];
+            let (status, _, more) = decompress(&mut state, &end, &mut said, len, flags);
+            if (status, more) == (TINFLStatus::Done, 0) { End::Payload } else { End::Neither }
         }
-        Err(MZError::Buf) => (said, false),
-        Err(_) => (vec![], false),
-    }
+        _ => End::Neither,
+    };
+    said.truncate(len);
+    (said, end)
 }

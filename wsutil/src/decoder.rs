@@ -134,6 +134,12 @@ impl Decoder {
         self.limits
     }
 
+    /// As [`with_extension_rsv`](Self::with_extension_rsv).
+    #[cfg(feature = "deflate")]
+    pub(crate) const fn set_extension_rsv(&mut self, rsv: Rsv) {
+        self.state.extension_rsv = rsv;
+    }
+
     /// Holds the peer to other limits, from the next header on.
     pub const fn set_limits(&mut self, limits: Limits) {
         self.limits = limits;
@@ -210,7 +216,7 @@ impl Decoder {
         rest: &'b mut [u8],
         size: usize,
     ) -> Result<Decoded<'b>, MessageError> {
-        self.check_size(header.len, 1)?;
+        self.check_size(header.len, 1, header.rsv)?;
         let len = usize::try_from(header.len).unwrap_or(usize::MAX);
         let payload = &mut rest[..len];
         if let Some(mask) = header.mask {
@@ -227,8 +233,9 @@ impl Decoder {
 
     /// RFC 6455 §10.4: the limits hold for the message, whatever its frames are.
     #[inline]
-    const fn check_size(&self, len: u64, fragments: u32) -> Result<(), MessageError> {
-        if len > self.limits.message {
+    const fn check_size(&self, len: u64, fragments: u32, rsv: Rsv) -> Result<(), MessageError> {
+        let most = if rsv.is_empty() { self.limits.message } else { self.limits.compressed() };
+        if len > most {
             return Err(MessageError::TooLarge { limit: self.limits.message });
         }
         if fragments > self.limits.fragments {
@@ -251,7 +258,7 @@ impl Decoder {
         // Both are below 2^63.
         self.declared += header.len;
         self.fragments = self.fragments.saturating_add(1);
-        self.check_size(self.declared, self.fragments)?;
+        self.check_size(self.declared, self.fragments, self.rsv)?;
         self.state = self.state.after(header);
         self.left = header.len;
         self.mask = header.mask.map(Mask::new);

@@ -18,6 +18,7 @@ use crate::{
     control::{Control, ControlHandler},
     deadlines::{Passed, Watch},
     decoder::{Decoder, Event},
+    deflate::{Inflated, Inflater},
     inbox::Inbox,
     sending::Outgoing,
     text::validated,
@@ -52,8 +53,11 @@ pub struct Endpoint {
     decoder: Decoder,
     inbox: Inbox,
     outgoing: Outgoing,
-    /// What the inbox's message is.
+    inflater: Inflater,
+    /// What the message is that was received.
     holds: Holds,
+    /// Whether it is the inflater's, rather than the inbox's.
+    inflated: bool,
     failed: Option<MessageError>,
     watch: Option<Box<Watch>>,
     on_control: ControlHandler,
@@ -108,7 +112,7 @@ pub enum Step {
 
 impl Endpoint {
     /// One end with this role, default [`Limits`], and no extensions: a frame with an RSV bit fails
-    /// the connection.
+    /// the connection. See [`set_deflate`](Self::set_deflate).
     #[cfg(feature = "std")]
     #[must_use]
     pub fn new(role: Role) -> Self {
@@ -122,7 +126,9 @@ impl Endpoint {
             decoder: Decoder::new(role, Limits::default()),
             inbox: Inbox::default(),
             outgoing: Outgoing::new(encoder),
+            inflater: Inflater::default(),
             holds: Holds::NOTHING,
+            inflated: false,
             failed: None,
             watch: None,
             on_control: ControlHandler::default(),
@@ -132,6 +138,20 @@ impl Endpoint {
     /// Holds the peer to these limits from the next frame on.
     pub const fn set_limits(&mut self, limits: Limits) {
         self.decoder.set_limits(limits);
+    }
+
+    /// Compresses and decompresses messages as was agreed, from the next one on.
+    #[cfg(feature = "deflate")]
+    pub fn set_deflate(&mut self, deflate: &wsflate::Deflate, agreed: wsflate::Agreed) {
+        self.decoder.set_extension_rsv(crate::deflate::RSV);
+        self.inflater = Inflater::new(deflate, agreed);
+        self.outgoing.deflater = crate::deflate::Deflater::new(deflate, agreed);
+    }
+
+    /// What compresses, for another that sends.
+    #[cfg(feature = "std")]
+    pub(crate) fn take_deflater(&mut self) -> crate::deflate::Deflater {
+        core::mem::take(&mut self.outgoing.deflater)
     }
 
     /// Has a look at every control frame, before it is answered.
@@ -267,11 +287,12 @@ impl Endpoint {
     #[inline]
     pub fn message(&mut self) -> (Message<'_>, Sending<'_>) {
         let Holds::Message(kind) = self.holds else { no_message() };
-        let payload = self.inbox.message();
+        let payload = if self.inflated { self.inflater.bytes() } else { self.inbox.message() };
         let message = match kind {
-            // SAFETY: `hold` made this a message with its last piece. The decoder, which no extension
-            // keeps from it, passed every piece of it through `Utf8` and finished the text with the
-            // last, and `Inbox::take` put them one behind the other.
+            // SAFETY: the bytes of a message are the inbox's where no extension changed it, and else
+            // the inflater's. `hold` or `inflate` made this a message with its last piece. By then
+            // the decoder, or the inflater, has passed every piece of it through `Utf8` and finished
+            // the text with the last, and `Inbox::take` put them one behind the other.
             Kind::Text => Message::Text(unsafe { validated(payload) }),
             Kind::Binary => Message::Binary(payload),
         };
@@ -284,7 +305,7 @@ impl Endpoint {
     /// If the last step was another.
     pub fn piece(&mut self) -> (Piece<&[u8]>, Sending<'_>) {
         let Holds::Piece { kind, first, last } = self.holds else { no_message() };
-        let payload = self.inbox.message();
+        let payload = if self.inflated { self.inflater.bytes() } else { self.inbox.message() };
         let piece = Piece { kind, rsv: Rsv::NONE, first, last, payload };
         (piece, Sending::new(&mut self.outgoing, self.inbox.bytes()))
     }
@@ -330,6 +351,7 @@ impl Endpoint {
         // A message that is lent is still looked at.
         if matches!(self.holds, Holds::Beginning { .. }) {
             self.inbox.park();
+            self.inflater.park();
         }
     }
 
@@ -376,6 +398,16 @@ impl Endpoint {
                 self.outgoing.asked = true;
                 return Ok(Step::Write);
             }
+            if self.inflater.is_at_work() {
+                match self.inflate(whole) {
+                    Ok(Some(step)) => return Ok(step),
+                    Ok(None) => {}
+                    Err(error) => {
+                        self.fail(error);
+                        return Err(error);
+                    }
+                }
+            }
             let decoded = match self.decoder.decode(self.inbox.unread()) {
                 Ok(decoded) => decoded,
                 Err(error) => {
@@ -391,13 +423,15 @@ impl Endpoint {
             match decoded.event {
                 None if used == 0 => return Ok(self.end_or_read()),
                 None => self.inbox.take(used, 0),
-                Some(Event::Piece(Piece { kind, last, payload, .. })) => {
+                Some(Event::Piece(Piece { kind, rsv, last, payload, .. })) => {
                     let len = payload.len();
                     self.inbox.take(used, len);
                     if let Some(watch) = &mut self.watch {
                         watch.received_data(last);
                     }
-                    if let Some(step) = self.hold(kind, last, whole) {
+                    if !rsv.is_empty() {
+                        self.inflater.begin(kind, last);
+                    } else if let Some(step) = self.hold(kind, last, whole) {
                         return Ok(step);
                     }
                 }
@@ -438,14 +472,51 @@ impl Endpoint {
         self.holds = match self.holds {
             beginning @ Holds::Beginning { .. } => beginning,
             Holds::Piece { last: false, .. } => {
-                self.inbox.release();
+                self.release_bytes();
                 Holds::Beginning { handed_out: true, skip: false }
             }
             Holds::Message(_) | Holds::Piece { .. } => {
-                self.inbox.release();
+                self.release_bytes();
                 Holds::NOTHING
             }
         };
+    }
+
+    #[inline(always)]
+    fn release_bytes(&mut self) {
+        // Of a compressed message the inbox may have more that is not decompressed.
+        if core::mem::take(&mut self.inflated) {
+            self.inflater.release();
+        } else {
+            self.inbox.release();
+        }
+    }
+
+    /// Decompresses what the inbox has of a compressed message, until there is something to hand out.
+    #[cold]
+    fn inflate(&mut self, whole: bool) -> Result<Option<Step>, MessageError> {
+        let Holds::Beginning { handed_out, skip } = self.holds else { return Ok(None) };
+        let limit = self.decoder.limits().message;
+        loop {
+            let (kind, inflated) = self.inflater.advance(&mut self.inbox, limit)?;
+            let last = inflated == Inflated::Message;
+            if whole && (handed_out || skip) {
+                self.inflater.release();
+                self.holds =
+                    if last { Holds::NOTHING } else { Holds::Beginning { handed_out, skip: true } };
+            } else if whole && last {
+                self.holds = Holds::Message(kind);
+                self.inflated = true;
+                return Ok(Some(Step::Message));
+            } else if !whole && (last || !self.inflater.bytes().is_empty()) {
+                self.holds = Holds::Piece { kind, first: !handed_out, last };
+                self.inflated = true;
+                return Ok(Some(Step::Piece));
+            }
+            if inflated != Inflated::More {
+                return Ok(None);
+            }
+        }
     }
 
     /// The inbox has one more piece: whether there is something to hand out.

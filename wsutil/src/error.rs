@@ -26,6 +26,9 @@ pub enum MessageError {
     },
     /// A message that was not complete in time.
     TooSlow,
+    /// A compressed message that cannot be decompressed, or refers further back than was agreed
+    /// (RFC 7692 §7.2.2).
+    CompressedInvalid,
 }
 
 impl MessageError {
@@ -34,7 +37,7 @@ impl MessageError {
     pub const fn close_code(&self) -> CloseCode {
         match self {
             Self::Protocol(error) => error.close_code(),
-            Self::TextNotUtf8 => CloseCode::INVALID_PAYLOAD,
+            Self::TextNotUtf8 | Self::CompressedInvalid => CloseCode::INVALID_PAYLOAD,
             Self::TooLarge { .. } => CloseCode::MESSAGE_TOO_BIG,
             Self::TooManyFragments { .. } | Self::TooSlow => CloseCode::POLICY_VIOLATION,
         }
@@ -51,6 +54,7 @@ impl fmt::Display for MessageError {
                 write!(f, "message in more than {limit} fragments")
             }
             Self::TooSlow => f.write_str("message not complete in time"),
+            Self::CompressedInvalid => f.write_str("invalid compressed data"),
         }
     }
 }
@@ -88,6 +92,8 @@ pub enum SendError {
         /// Bytes that wait to be written.
         pending: usize,
     },
+    /// The compressor of the user's failed; what is sent from now on is not compressed.
+    NotCompressed,
 }
 
 impl fmt::Display for SendError {
@@ -98,6 +104,7 @@ impl fmt::Display for SendError {
             Self::ControlTooLong => f.write_str("control payload of more than 125 bytes"),
             Self::InvalidClose(error) => error.fmt(f),
             Self::Full { pending } => write!(f, "{pending} bytes wait to be written already"),
+            Self::NotCompressed => f.write_str("compressor failed"),
         }
     }
 }

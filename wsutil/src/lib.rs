@@ -101,6 +101,7 @@
 //!   [`Decoder`], [`Encoder`], [`Endpoint`], [`Utf8`].
 //! - `tokio`: the connection in [`tokio`].
 //! - `futures`: `Stream` and `Sink` for it.
+//! - `deflate`: connections, readers and writers compress with [`wsflate`].
 //! - `json`: messages as JSON.
 //! - `tracing`: the frames of connections are told to `tracing`, without their payload; [`Traced`]
 //!   shows bytes.
@@ -108,7 +109,7 @@
 #![cfg_attr(not(feature = "std"), no_std)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![cfg_attr(
-    not(all(feature = "tokio", feature = "tracing")),
+    not(all(feature = "deflate", feature = "tokio", feature = "tracing")),
     allow(
         rustdoc::broken_intra_doc_links,
         reason = "links to what a feature that is off would add"
@@ -121,6 +122,8 @@ extern crate std;
 mod control;
 mod deadlines;
 mod decoder;
+#[cfg_attr(not(feature = "deflate"), path = "deflate_none.rs")]
+mod deflate;
 mod encoder;
 mod endpoint;
 mod error;

@@ -1,5 +1,7 @@
 //! A message that is encoded once, for many connections.
 
+#[cfg(feature = "deflate")]
+use alloc::boxed::Box;
 use alloc::{sync::Arc, vec::Vec};
 
 use wscore::Frame;
@@ -27,6 +29,17 @@ pub struct Prepared {
     frame: Arc<[u8]>,
     /// Where its payload begins: 2, 4 or 10
     payload: usize,
+    #[cfg(feature = "deflate")]
+    compressed: Option<Arc<PreparedCompressed>>,
+}
+
+/// The payload compressed for each window, the first time that a connection with this window is to
+/// get it; `None` where that is not smaller.
+#[cfg(feature = "deflate")]
+#[derive(Debug)]
+struct PreparedCompressed {
+    deflate: wsflate::Deflate,
+    payloads: [std::sync::OnceLock<Option<Box<[u8]>>>; 8],
 }
 
 impl Prepared {
@@ -38,7 +51,41 @@ impl Prepared {
         let mut bytes = Vec::new();
         // Only control frames are refused.
         let _ = frame.encode(&mut bytes);
-        Self { kind: message.kind(), payload: frame.header().size(), frame: bytes.into() }
+        Self {
+            kind: message.kind(),
+            payload: frame.header().size(),
+            frame: bytes.into(),
+            #[cfg(feature = "deflate")]
+            compressed: None,
+        }
+    }
+
+    /// The same, compressed for connections that agreed on it: once for each size of window that
+    /// they have, without regard to what they got before. Others get it as it is.
+    #[cfg(feature = "deflate")]
+    #[must_use]
+    pub fn with_deflate(mut self, deflate: &wsflate::Deflate) -> Self {
+        let deflate = deflate.clone();
+        let payloads = Default::default();
+        self.compressed = Some(Arc::new(PreparedCompressed { deflate, payloads }));
+        self
+    }
+
+    /// Its payload, compressed for peers with this window, if that is worth it.
+    #[cfg(feature = "deflate")]
+    pub(crate) fn compressed(&self, window: wsflate::WindowBits) -> Option<&[u8]> {
+        let compressed = self.compressed.as_ref()?;
+        let place = usize::from(window.get() - wsflate::WindowBits::MIN.get());
+        let payload = compressed.payloads[place].get_or_init(|| {
+            let direction = wsflate::Direction { takeover: false, window };
+            let mut compressor = wsflate::Compressor::new(&compressed.deflate, direction);
+            let mut payload = Vec::new();
+            let is_worth = compressor.is_worth(self.payload().len())
+                && compressor.compress_to(self.payload(), &mut payload).is_ok()
+                && payload.len() < self.payload().len();
+            is_worth.then_some(payload.into())
+        });
+        payload.as_deref()
     }
 
     /// Its kind.

@@ -4,7 +4,11 @@ use std::{collections::VecDeque, sync::Arc, time::Duration, vec::Vec};
 
 use wscore::{CloseBody, CloseCode, Frame, Header, OpCode, Role, random_mask};
 
-use crate::{Error, Message, Prepared, SendError, trace};
+use crate::{
+    Error, Message, Prepared, SendError,
+    deflate::{self, Deflater},
+    trace,
+};
 
 /// Frames are gathered to writes of about this size, in bytes.
 const CHUNK: usize = 64 * 1024;
@@ -18,6 +22,7 @@ const CONTROL_LIMIT: usize = 8 * 1024;
 #[derive(Debug)]
 pub(crate) struct Queue {
     role: Role,
+    deflater: Deflater,
     limit: usize,
     control: Vec<u8>,
     data: VecDeque<Chunk>,
@@ -69,9 +74,15 @@ pub(crate) enum Next {
 
 impl Queue {
     /// An empty queue, behind a close frame if one was sent already.
-    pub(crate) const fn new(role: Role, close_timeout: Duration, is_closing: bool) -> Self {
+    pub(crate) const fn new(
+        role: Role,
+        deflater: Deflater,
+        close_timeout: Duration,
+        is_closing: bool,
+    ) -> Self {
         Self {
             role,
+            deflater,
             limit: LIMIT,
             control: Vec::new(),
             data: VecDeque::new(),
@@ -105,15 +116,32 @@ impl Queue {
     pub(crate) fn push(&mut self, message: Message<'_>) -> Result<(), SendError> {
         let opcode = message.kind().opcode();
         self.check()?;
-        self.put(&Frame::new(opcode, true, message.as_bytes()));
+        let frame = Frame::new(opcode, true, message.as_bytes());
+        match self.deflater.message(frame.payload)? {
+            Some(payload) => {
+                self.put(&Frame { rsv: deflate::RSV, payload: payload.as_ref(), ..frame });
+            }
+            None => self.put(&frame),
+        }
         Ok(())
+    }
+
+    /// Compresses the messages from now on, or does not.
+    #[cfg(feature = "deflate")]
+    pub(crate) fn set_compression(&mut self, is_on: bool) {
+        self.deflater.set(is_on);
     }
 
     /// Queues a message that was encoded before.
     pub(crate) fn push_prepared(&mut self, message: &Prepared) -> Result<(), SendError> {
         self.check()?;
+        let frame = Frame::new(message.kind().opcode(), true, message.payload());
+        if let Some(payload) = self.deflater.prepared(message) {
+            self.put(&Frame { rsv: deflate::RSV, payload, ..frame });
+            return Ok(());
+        }
         if self.role == Role::Client {
-            self.put(&Frame::new(message.kind().opcode(), true, message.payload()));
+            self.put(&frame);
             return Ok(());
         }
         let frame = message.shared_frame();

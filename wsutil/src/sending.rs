@@ -1,10 +1,14 @@
 //! What one end sends: messages, control frames, the close frame.
 
-use wscore::{CloseBody, CloseCode, CloseReason, OpCode};
+use wscore::{CloseBody, CloseCode, CloseReason, OpCode, Rsv};
 
 use crate::{
-    Encoder, Kind, Message, MessageError, Prepared, SendError, control::ControlState, inbox::Inbox,
-    outbox::Outbox, trace,
+    Encoder, Kind, Message, MessageError, Prepared, SendError,
+    control::ControlState,
+    deflate::{self, Deflater},
+    inbox::Inbox,
+    outbox::Outbox,
+    trace,
 };
 
 /// From here on the stream should take some before more is copied, in bytes.
@@ -37,6 +41,7 @@ pub(crate) struct Outgoing {
     pub(crate) encoder: Encoder,
     pub(crate) outbox: Outbox,
     pub(crate) control: ControlState,
+    pub(crate) deflater: Deflater,
     /// The most payload of one frame of data, in bytes.
     pub(crate) fragment: usize,
     /// The driver was told to write, and nothing was written since.
@@ -48,7 +53,15 @@ pub(crate) struct Outgoing {
 impl Outgoing {
     pub(crate) fn new(encoder: Encoder) -> Self {
         let (outbox, control) = (Outbox::default(), ControlState::default());
-        Self { encoder, outbox, control, fragment: usize::MAX, asked: false, wrote: false }
+        Self {
+            encoder,
+            outbox,
+            control,
+            deflater: Deflater::default(),
+            fragment: usize::MAX,
+            asked: false,
+            wrote: false,
+        }
     }
 
     /// Whether so much waits that it should be written before more is gathered.
@@ -112,6 +125,13 @@ impl<'a> Sending<'a> {
     /// # Errors
     /// As [`message`](Self::message).
     pub fn prepared(&mut self, message: &Prepared) -> Result<(), SendError> {
+        self.check_between_messages()?;
+        if let Some(payload) = self.out.deflater.prepared(message) {
+            let mut header = self.header(message.kind(), payload.len())?;
+            header.rsv = deflate::RSV;
+            self.out.outbox.put(&header, payload);
+            return Ok(());
+        }
         let header = self.header(message.kind(), message.payload().len())?;
         if header.mask.is_some() {
             self.out.outbox.put(&header, message.payload());
@@ -130,6 +150,14 @@ impl<'a> Sending<'a> {
     /// [`SendError::Closed`] or [`SendError::Full`].
     pub fn piece(&mut self, kind: Kind, fin: bool, payload: &[u8]) -> Result<(), SendError> {
         self.check()?;
+        let first = !self.out.encoder.is_inside_message();
+        if let Some(payload) = self.out.deflater.piece(payload, first, fin)? {
+            let payload = payload.as_ref();
+            let mut header = self.out.encoder.data(kind, fin, payload.len());
+            header.rsv = if first { deflate::RSV } else { header.rsv };
+            self.put(&header, payload);
+            return Ok(());
+        }
         let header = self.out.encoder.data(kind, fin, payload.len());
         self.put(&header, payload);
         Ok(())
@@ -161,6 +189,13 @@ impl<'a> Sending<'a> {
         let body = CloseBody::new(code, reason)?;
         self.out.send_close(&body);
         Ok(())
+    }
+
+    /// Compresses the messages that begin from now on, or does not: on if it was agreed. What is
+    /// secret is better not compressed beside what others have a say in (RFC 7692 §8).
+    #[cfg(feature = "deflate")]
+    pub fn set_compression(&mut self, is_on: bool) {
+        self.out.deflater.set(is_on);
     }
 
     /// How many bytes wait to be written.
@@ -239,8 +274,15 @@ impl<'a> Sending<'a> {
         message: Message<'m>,
     ) -> Result<&'m [u8], SendError> {
         let payload = message.as_bytes();
+        if !self.out.deflater.is_none() {
+            self.check_between_messages()?;
+            if let Some(payload) = self.out.deflater.message(payload)? {
+                self.fragments(message.kind(), deflate::RSV, payload.as_ref())?;
+                return Ok(&[]);
+            }
+        }
         if payload.len() > self.out.fragment {
-            self.fragments(message.kind(), payload)?;
+            self.fragments(message.kind(), Rsv::NONE, payload)?;
             return Ok(&[]);
         }
         let header = self.header(message.kind(), payload.len())?;
@@ -275,13 +317,15 @@ impl<'a> Sending<'a> {
         written
     }
 
-    /// Sends a message in frames that are not over the size of fragments.
+    /// Sends a message of at least one byte in frames that are not over the size of fragments; the
+    /// first one has these RSV bits.
     #[cold]
-    fn fragments(&mut self, kind: Kind, payload: &[u8]) -> Result<(), SendError> {
+    fn fragments(&mut self, kind: Kind, mut rsv: Rsv, payload: &[u8]) -> Result<(), SendError> {
         self.check_between_messages()?;
         let mut fragments = payload.chunks(self.out.fragment).peekable();
         while let Some(fragment) = fragments.next() {
             let header = self.out.encoder.data(kind, fragments.peek().is_none(), fragment.len());
+            let header = wscore::Header { rsv: core::mem::take(&mut rsv), ..header };
             self.put(&header, fragment);
         }
         Ok(())

@@ -10,7 +10,11 @@ use wscore::{Header, MAX_CONTROL_PAYLOAD, MAX_HEADER, Role};
 
 use crate::{
     CloseStatus, Control, Decoder, Encoder, Error, Event, Limits, MessageError, Timeout,
-    control::ControlHandler, drive::is_passing, sending::Outgoing, trace,
+    control::ControlHandler,
+    deflate::{Inflated, StreamInflater},
+    drive::is_passing,
+    sending::Outgoing,
+    trace,
 };
 
 /// Reads messages from a stream, one frame at a time and never a byte further: payload goes
@@ -38,6 +42,7 @@ use crate::{
 pub struct Reader<S> {
     stream: S,
     decoder: Decoder,
+    inflater: StreamInflater,
     replies: Outgoing,
     /// Writes replies, for a stream that can be written to.
     write: Option<WriteAll<S>>,
@@ -74,6 +79,7 @@ impl<S: Read> Reader<S> {
         Self {
             stream,
             decoder: Decoder::new(role, Limits::default()),
+            inflater: StreamInflater::default(),
             replies: Outgoing::new(Encoder::new(role)),
             write: None,
             head: [0; MAX_HEADER + MAX_CONTROL_PAYLOAD],
@@ -90,6 +96,15 @@ impl<S: Read> Reader<S> {
     #[must_use]
     pub fn with_limits(mut self, limits: Limits) -> Self {
         self.decoder.set_limits(limits);
+        self
+    }
+
+    /// The same with messages decompressed as was agreed.
+    #[cfg(feature = "deflate")]
+    #[must_use]
+    pub fn with_deflate(mut self, deflate: &wsflate::Deflate, agreed: wsflate::Agreed) -> Self {
+        self.decoder.set_extension_rsv(crate::deflate::RSV);
+        self.inflater = StreamInflater::new(deflate, agreed);
         self
     }
 
@@ -119,6 +134,9 @@ impl<S: Read> Reader<S> {
                 Advance::End => return Ok(None),
             };
             self.is_open = self.decoder.is_inside_message();
+            if self.is_open {
+                self.inflater.begin(&header);
+            }
             return Ok(Some(header));
         }
     }
@@ -137,6 +155,7 @@ impl<S: Read> Reader<S> {
         loop {
             if payload.len() - filled < MIN_ROOM {
                 let wanted = match self.decoder.payload_left() {
+                    _ if self.inflater.is_open() => usize::MAX,
                     0 => MIN_ROOM,
                     left => usize::try_from(left).unwrap_or(usize::MAX),
                 };
@@ -178,6 +197,9 @@ impl<S: Read> Reader<S> {
             if !self.is_open || room.is_empty() {
                 return Ok(0);
             }
+            if self.inflater.is_open() {
+                return self.read_compressed(room);
+            }
             let left = usize::try_from(self.decoder.payload_left()).unwrap_or(usize::MAX);
             if left > 0 {
                 let len = left.min(room.len());
@@ -191,6 +213,51 @@ impl<S: Read> Reader<S> {
             match self.advance()? {
                 Advance::Control => {}
                 Advance::Header(_) => self.is_open = self.decoder.is_inside_message(),
+                Advance::End => {
+                    // RFC 6455 §5.4: a message that is not finished is not delivered.
+                    self.is_open = false;
+                    return Err(Error::Closed(self.close_status_or_none()));
+                }
+            }
+        }
+    }
+
+    /// As [`read_some`](Self::read_some), of a message that is compressed.
+    fn read_compressed(&mut self, room: &mut [u8]) -> Result<usize, Error> {
+        loop {
+            let limit = self.decoder.limits().message;
+            let (len, inflated) = match self.inflater.advance(room, limit) {
+                Ok(advanced) => advanced,
+                Err(error) => return Err(self.refuse(error)),
+            };
+            self.is_open = inflated != Inflated::Message;
+            if len > 0 || !self.is_open {
+                return Ok(len);
+            }
+            self.read_more_compressed()?;
+        }
+    }
+
+    /// Reads compressed payload, or that there is no more.
+    fn read_more_compressed(&mut self) -> Result<(), Error> {
+        loop {
+            let left = usize::try_from(self.decoder.payload_left()).unwrap_or(usize::MAX);
+            if left > 0 {
+                let room = self.inflater.room();
+                let len = left.min(room.len());
+                let read = read(&mut self.stream, &mut room[..len]);
+                let read = self.received(read)?;
+                let decoded = self.decoder.decode(&mut self.inflater.room()[..read]).map(|_| ());
+                self.check(decoded)?;
+                self.inflater.received(read, !self.decoder.is_inside_message());
+                return Ok(());
+            }
+            match self.advance()? {
+                Advance::Header(_) if !self.decoder.is_inside_message() => {
+                    self.inflater.received(0, true);
+                    return Ok(());
+                }
+                Advance::Header(_) | Advance::Control => {}
                 Advance::End => {
                     // RFC 6455 §5.4: a message that is not finished is not delivered.
                     self.is_open = false;

@@ -70,6 +70,13 @@ impl<'c, S: Transport> Reply<'c, S> {
         if self.sending.is_to_write() { self.flush() } else { Ok(()) }
     }
 
+    /// Compresses the messages that begin from now on, or does not, as
+    /// [`Connection::set_compression`](super::Connection::set_compression).
+    #[cfg(feature = "deflate")]
+    pub fn set_compression(&mut self, is_on: bool) {
+        self.sending.set_compression(is_on);
+    }
+
     /// Gathers a ping.
     ///
     /// # Errors

@@ -54,7 +54,9 @@ impl<S: Transport> Connection<S> {
         let stream = clone(self.get_ref())?;
         let write_within = self.write_within();
         stream.set_write_timeout(Some(write_within.map_or(LOOK, |within| within.min(LOOK))))?;
-        let queue = Queue::new(self.role(), self.close_timeout(), self.is_closing());
+        let (role, close_timeout, is_closing) =
+            (self.role(), self.close_timeout(), self.is_closing());
+        let queue = Queue::new(role, self.take_deflater(), close_timeout, is_closing);
         let shared = Arc::new(Shared {
             queue: Mutex::new(queue),
             work: Condvar::new(),
@@ -162,6 +164,13 @@ impl Sender {
     /// [`SendError::InvalidClose`] if the code or the reason cannot be sent.
     pub fn close(&self, code: CloseCode, reason: &str) -> Result<(), SendError> {
         self.with_queue(|queue| queue.push_close(code, reason))
+    }
+
+    /// Compresses the messages from now on, of all senders of the connection, or does not: on if it
+    /// was agreed.
+    #[cfg(feature = "deflate")]
+    pub fn set_compression(&self, is_on: bool) {
+        self.shared.lock().set_compression(is_on);
     }
 
     /// How many bytes wait to be written.

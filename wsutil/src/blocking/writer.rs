@@ -7,7 +7,11 @@ use std::{
 
 use wscore::{CloseBody, CloseCode, MAX_CONTROL_PAYLOAD, MAX_HEADER, OpCode, Role, cipher};
 
-use crate::{Encoder, Kind, Message, pool};
+use crate::{
+    Encoder, Kind, Message, SendError,
+    deflate::{self, Deflater},
+    pool,
+};
 
 /// Writes messages to a stream: `write` gathers payload, `flush` ends the message and writes it.
 ///
@@ -30,6 +34,7 @@ use crate::{Encoder, Kind, Message, pool};
 pub struct Writer<S: Write> {
     stream: S,
     encoder: Encoder,
+    deflater: Deflater,
     kind: Kind,
     /// Room for a header, then payload; empty while nothing is gathered.
     buffer: Vec<u8>,
@@ -50,6 +55,7 @@ impl<S: Write> Writer<S> {
         Self {
             stream,
             encoder: Encoder::new(role),
+            deflater: Deflater::default(),
             kind: Kind::from_opcode(opcode).unwrap_or(Kind::Binary),
             buffer: Vec::new(),
             end: MAX_HEADER,
@@ -65,6 +71,20 @@ impl<S: Write> Writer<S> {
     pub fn with_fragments(mut self, size: usize) -> Self {
         self.fragment = size.max(1);
         self
+    }
+
+    /// The same with messages compressed as was agreed.
+    #[cfg(feature = "deflate")]
+    #[must_use]
+    pub fn with_deflate(mut self, deflate: &wsflate::Deflate, agreed: wsflate::Agreed) -> Self {
+        self.deflater = Deflater::new(deflate, agreed);
+        self
+    }
+
+    /// Compresses the messages that begin from now on, or does not: on if it was agreed.
+    #[cfg(feature = "deflate")]
+    pub fn set_compression(&mut self, is_on: bool) {
+        self.deflater.set(is_on);
     }
 
     /// Begins anew for messages of another opcode; payload that is gathered is thrown away.
@@ -121,7 +141,10 @@ impl<S: Write> Writer<S> {
         if self.buffer.is_empty() {
             self.buffer = pool::take();
         }
-        let header = self.encoder.data(self.kind, fin, self.buffered());
+        let first = !self.encoder.is_inside_message();
+        let is_compressed = self.compress(first, fin).map_err(invalid)?;
+        let mut header = self.encoder.data(self.kind, fin, self.buffered());
+        header.rsv = if is_compressed && first { deflate::RSV } else { header.rsv };
         if let Some(mask) = header.mask {
             cipher(&mut self.buffer[MAX_HEADER..self.end], mask, 0);
         }
@@ -133,6 +156,24 @@ impl<S: Write> Writer<S> {
         self.failed = written.as_ref().err().map(io::Error::kind);
         self.end = MAX_HEADER;
         written
+    }
+
+    /// Puts what is gathered compressed in its place, if it is to be.
+    fn compress(&mut self, first: bool, fin: bool) -> Result<bool, SendError> {
+        let payload = &self.buffer[MAX_HEADER..self.end];
+        let compressed = if first && fin {
+            self.deflater.message(payload)?
+        } else {
+            self.deflater.piece(payload, first, fin)?
+        };
+        let Some(compressed) = compressed else { return Ok(false) };
+        let payload = compressed.as_ref();
+        self.end = MAX_HEADER + payload.len();
+        if self.end > self.buffer.len() {
+            self.buffer.resize(self.end, 0);
+        }
+        self.buffer[MAX_HEADER..self.end].copy_from_slice(payload);
+        Ok(true)
     }
 
     /// Holds no buffer between messages.

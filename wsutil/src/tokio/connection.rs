@@ -141,6 +141,27 @@ impl<S> Connection<S> {
         Self::from_parts(stream, endpoint, handshake)
     }
 
+    /// The same with messages compressed and decompressed as the handshake agreed with this; does
+    /// nothing if it did not agree on `permessage-deflate`.
+    ///
+    /// The handshake is to negotiate with the same [`Deflate`](wsflate::Deflate), and a connection
+    /// without this fails when a compressed message comes.
+    #[cfg(feature = "deflate")]
+    #[must_use]
+    pub fn with_deflate(mut self, deflate: &wsflate::Deflate) -> Self {
+        if let Some(agreed) = deflate.agreed(self.endpoint.role(), &self.handshake) {
+            self.endpoint.set_deflate(deflate, agreed);
+        }
+        self
+    }
+
+    /// Compresses the messages of ours that begin from now on, or does not: on if it was agreed.
+    /// What is secret is better not compressed beside what others have a say in (RFC 7692 §8).
+    #[cfg(feature = "deflate")]
+    pub fn set_compression(&mut self, is_on: bool) {
+        self.endpoint.sending().set_compression(is_on);
+    }
+
     /// The same with these limits for the peer's messages.
     #[must_use]
     pub fn with_limits(mut self, limits: Limits) -> Self {
@@ -235,6 +256,11 @@ impl<S> Connection<S> {
 
     pub(crate) const fn close_timeout(&self) -> Duration {
         self.close_timeout
+    }
+
+    /// What compresses, for another that sends.
+    pub(crate) fn take_deflater(&mut self) -> crate::deflate::Deflater {
+        self.endpoint.take_deflater()
     }
 
     /// The same over another stream.

@@ -79,6 +79,13 @@ impl<'c, S: AsyncWrite + Unpin> Reply<'c, S> {
         if self.sending.is_to_write() { self.flush().await } else { Ok(()) }
     }
 
+    /// Compresses the messages that begin from now on, or does not, as
+    /// [`Connection::set_compression`](super::Connection::set_compression).
+    #[cfg(feature = "deflate")]
+    pub fn set_compression(&mut self, is_on: bool) {
+        self.sending.set_compression(is_on);
+    }
+
     /// Gathers a ping.
     ///
     /// # Errors

@@ -1,7 +1,10 @@
 //! One table of what a peer may send in frames, and what must come of it, for every driver.
 
 use wscore::{CloseCode, Frame, Header, OpCode, ProtocolError, Role, Rsv};
+use wsflate::Agreed;
 use wsutil::{Limits, MessageError, OwnedMessage};
+
+use crate::drivers::Side;
 
 /// How a connection ends.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,8 +29,8 @@ pub(crate) struct Outcome {
 #[derive(Clone, Debug)]
 pub(crate) struct Case {
     pub(crate) id: String,
-    /// The role of the end that receives.
-    pub(crate) role: Role,
+    /// The end that receives.
+    pub(crate) side: Side,
     pub(crate) wire: Vec<u8>,
     pub(crate) outcome: Outcome,
 }
@@ -59,38 +62,39 @@ pub(crate) fn told(error: &MessageError) -> Vec<u8> {
     [&error.close_code().0.to_be_bytes(), reason.as_bytes()].concat()
 }
 
-struct Table {
-    role: Role,
-    cases: Vec<Case>,
+pub(crate) struct Table {
+    pub(crate) role: Role,
+    pub(crate) agreed: Option<Agreed>,
+    pub(crate) cases: Vec<Case>,
 }
 
 /// Frames of the peer, one behind the other.
-struct Wire {
+pub(crate) struct Wire {
     role: Role,
     bytes: Vec<u8>,
 }
 
 impl Wire {
-    fn put(mut self, fin: bool, rsv: Rsv, opcode: OpCode, payload: &[u8]) -> Self {
+    pub(crate) fn put(mut self, fin: bool, rsv: Rsv, opcode: OpCode, payload: &[u8]) -> Self {
         self.bytes.extend(frame(self.role, fin, rsv, opcode, payload));
         self
     }
-    fn text(self, payload: &[u8]) -> Self {
+    pub(crate) fn text(self, payload: &[u8]) -> Self {
         self.put(true, Rsv::NONE, OpCode::Text, payload)
     }
-    fn binary(self, payload: &[u8]) -> Self {
+    pub(crate) fn binary(self, payload: &[u8]) -> Self {
         self.put(true, Rsv::NONE, OpCode::Binary, payload)
     }
     fn begin(self, opcode: OpCode, payload: &[u8]) -> Self {
         self.put(false, Rsv::NONE, opcode, payload)
     }
-    fn more(self, payload: &[u8]) -> Self {
+    pub(crate) fn more(self, payload: &[u8]) -> Self {
         self.put(false, Rsv::NONE, OpCode::Continuation, payload)
     }
     fn last(self, payload: &[u8]) -> Self {
         self.put(true, Rsv::NONE, OpCode::Continuation, payload)
     }
-    fn ping(self, payload: &[u8]) -> Self {
+    pub(crate) fn ping(self, payload: &[u8]) -> Self {
         self.put(true, Rsv::NONE, OpCode::Ping, payload)
     }
     fn pong(self, payload: &[u8]) -> Self {
@@ -107,11 +111,11 @@ impl Wire {
 }
 
 impl Table {
-    fn wire(&self) -> Wire {
+    pub(crate) fn wire(&self) -> Wire {
         Wire { role: self.role, bytes: vec![] }
     }
 
-    fn add(
+    pub(crate) fn add(
         &mut self,
         id: impl Into<String>,
         wire: Wire,
@@ -131,21 +135,32 @@ impl Table {
             End::Gone { .. } => {}
         }
         let outcome = Outcome { messages, end, written };
-        self.cases.push(Case { id: id.into(), role: self.role, wire: wire.bytes, outcome });
+        let side = Side { role: self.role, agreed: self.agreed };
+        self.cases.push(Case { id: id.into(), side, wire: wire.bytes, outcome });
     }
 
     /// A peer that is to be failed.
-    fn fails(&mut self, id: impl Into<String>, wire: Wire, error: impl Into<MessageError>) {
+    pub(crate) fn fails(
+        &mut self,
+        id: impl Into<String>,
+        wire: Wire,
+        error: impl Into<MessageError>,
+    ) {
         self.add(id, wire, vec![], &[], End::Failed(error.into()));
     }
 
     /// Messages, and then the stream ends.
-    fn accepts(&mut self, id: impl Into<String>, wire: Wire, messages: Vec<OwnedMessage>) {
+    pub(crate) fn accepts(
+        &mut self,
+        id: impl Into<String>,
+        wire: Wire,
+        messages: Vec<OwnedMessage>,
+    ) {
         self.add(id, wire, messages, &[], GONE);
     }
 }
 
-const GONE: End = End::Gone { inside_message: false };
+pub(crate) const GONE: End = End::Gone { inside_message: false };
 const INSIDE: End = End::Gone { inside_message: true };
 
 pub(crate) fn text(text: &str) -> OwnedMessage {
@@ -161,7 +176,7 @@ pub(crate) fn cases() -> Vec<Case> {
 }
 
 fn cases_of(role: Role) -> Vec<Case> {
-    let mut table = Table { role, cases: vec![] };
+    let mut table = Table { role, agreed: None, cases: vec![] };
     lengths(&mut table);
     headers(&mut table);
     fragments(&mut table);

@@ -12,7 +12,7 @@ use wsutil::OwnedMessage;
 
 use crate::{
     cases::{End, LIMITS, cases},
-    drivers::{DRIVERS, script},
+    drivers::{DRIVERS, Side, script},
 };
 
 /// What came of a stream: messages, and how it ended.
@@ -32,7 +32,7 @@ enum Ended {
 
 fn ours(role: Role, wire: &[u8]) -> Said {
     let (_, driver) = DRIVERS[1];
-    let outcome = driver(role, &[wire]);
+    let outcome = driver(Side { role, agreed: None }, &[wire]);
     let end = match outcome.end {
         End::Closed(code) => Ended::Closed(code.0),
         End::Failed(error) => Ended::Failed(error.close_code().0),
@@ -135,10 +135,11 @@ fn tungstenite_says_the_same_but_for_what_is_listed() {
         }
     };
     for case in cases() {
-        compare(case.role, &case.wire, &case.id);
+        compare(case.side.role, &case.wire, &case.id);
     }
     for role in [Role::Server, Role::Client] {
-        let cases = cases().into_iter().filter(|case| case.role == role && case.wire.len() < 100);
+        let cases =
+            cases().into_iter().filter(|case| case.side.role == role && case.wire.len() < 100);
         let corpus: Vec<Vec<u8>> = cases.map(|case| case.wire).collect();
         let mut noise = Noise(0x9e37_79b9_7f4a_7c15);
         for _ in 0..5000 {

@@ -8,6 +8,7 @@ use std::{
 
 use tokio::runtime::Runtime;
 use wscore::{Handshake, OpCode, Role};
+use wsflate::{Agreed, Config, Deflate};
 use wsutil::{
     Connection, Control, Decoder, Endpoint, Error, Event, Kind, MessageError, OwnedMessage, Plain,
     Reader, Step,
@@ -29,8 +30,38 @@ pub(crate) fn has_own_limits(name: &str, outcome: &Outcome) -> bool {
         )
 }
 
+/// Whether this driver is one that extensions are not for.
+pub(crate) fn has_no_extensions(name: &str) -> bool {
+    matches!(name, "decoder" | "helpers")
+}
+
+/// The end that receives.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Side {
+    pub(crate) role: Role,
+    /// What was agreed of permessage-deflate, if it was.
+    pub(crate) agreed: Option<Agreed>,
+}
+
+impl Side {
+    fn endpoint(self) -> Endpoint {
+        let mut endpoint = Endpoint::new(self.role);
+        if let Some(agreed) = self.agreed {
+            endpoint.set_deflate(&Deflate::new(Config::TAKEOVER), agreed);
+        }
+        endpoint
+    }
+
+    fn reader<S: Read>(self, reader: Reader<S>) -> Reader<S> {
+        match self.agreed {
+            Some(agreed) => reader.with_deflate(&Deflate::new(Config::TAKEOVER), agreed),
+            None => reader,
+        }
+    }
+}
+
 /// A driver takes pieces, which are followed by the end of the stream.
-pub(crate) type Driver = fn(Role, &[&[u8]]) -> Outcome;
+pub(crate) type Driver = fn(Side, &[&[u8]]) -> Outcome;
 
 pub(crate) const DRIVERS: [(&str, Driver); 9] = [
     ("decoder", decoder),
@@ -66,7 +97,7 @@ impl Gather {
     }
 }
 
-fn decoder(role: Role, pieces: &[&[u8]]) -> Outcome {
+fn decoder(Side { role, .. }: Side, pieces: &[&[u8]]) -> Outcome {
     let mut decoder = Decoder::new(role, LIMITS);
     let (mut gather, mut written) = (Gather::default(), vec![]);
     let mut unread = vec![];
@@ -105,21 +136,21 @@ fn decoder(role: Role, pieces: &[&[u8]]) -> Outcome {
     Outcome { messages: gather.messages, end: End::Gone { inside_message }, written }
 }
 
-fn endpoint(role: Role, pieces: &[&[u8]]) -> Outcome {
-    endpoint_with(role, pieces, Endpoint::step)
+fn endpoint(side: Side, pieces: &[&[u8]]) -> Outcome {
+    endpoint_with(side, pieces, Endpoint::step)
 }
 
-fn endpoint_pieces(role: Role, pieces: &[&[u8]]) -> Outcome {
-    endpoint_with(role, pieces, Endpoint::step_piece)
+fn endpoint_pieces(side: Side, pieces: &[&[u8]]) -> Outcome {
+    endpoint_with(side, pieces, Endpoint::step_piece)
 }
 
 /// As an event loop does: what is read is put in the room, and the endpoint is parked between.
 fn endpoint_with(
-    role: Role,
+    side: Side,
     pieces: &[&[u8]],
     step: fn(&mut Endpoint) -> Result<Step, MessageError>,
 ) -> Outcome {
-    let mut endpoint = Endpoint::new(role);
+    let mut endpoint = side.endpoint();
     endpoint.set_limits(LIMITS);
     let (mut gather, mut written) = (Gather::default(), vec![]);
     let mut write = |endpoint: &mut Endpoint| {
@@ -171,7 +202,7 @@ fn endpoint_with(
     Outcome {
         messages: gather.messages,
         end: end.unwrap_or(gone),
-        written: controls_in(&written, role),
+        written: controls_in(&written, side.role),
     }
 }
 
@@ -189,14 +220,14 @@ fn end_of(error: Error) -> End {
     }
 }
 
-fn connection_over(role: Role, pieces: &[&[u8]]) -> Connection<Plain<Script>> {
-    let endpoint = Endpoint::new(role);
+fn connection_over(side: Side, pieces: &[&[u8]]) -> Connection<Plain<Script>> {
+    let endpoint = side.endpoint();
     Connection::from_parts(Plain(script(pieces)), endpoint, Handshake::default())
         .with_limits(LIMITS)
 }
 
-fn connection(role: Role, pieces: &[&[u8]]) -> Outcome {
-    let mut connection = connection_over(role, pieces);
+fn connection(side: Side, pieces: &[&[u8]]) -> Outcome {
+    let mut connection = connection_over(side, pieces);
     let mut messages = vec![];
     let end = loop {
         match connection.receive() {
@@ -213,11 +244,11 @@ fn connection(role: Role, pieces: &[&[u8]]) -> Outcome {
         }
     };
     let (stream, ..) = connection.into_parts();
-    Outcome { messages, end, written: controls_in(&stream.0.written, role) }
+    Outcome { messages, end, written: controls_in(&stream.0.written, side.role) }
 }
 
-fn connection_pieces(role: Role, pieces: &[&[u8]]) -> Outcome {
-    let mut connection = connection_over(role, pieces);
+fn connection_pieces(side: Side, pieces: &[&[u8]]) -> Outcome {
+    let mut connection = connection_over(side, pieces);
     let mut gather = Gather::default();
     let end = loop {
         match connection.receive_piece() {
@@ -229,13 +260,13 @@ fn connection_pieces(role: Role, pieces: &[&[u8]]) -> Outcome {
         }
     };
     let (stream, ..) = connection.into_parts();
-    Outcome { messages: gather.messages, end, written: controls_in(&stream.0.written, role) }
+    Outcome { messages: gather.messages, end, written: controls_in(&stream.0.written, side.role) }
 }
 
-fn tokio_connection(role: Role, pieces: &[&[u8]]) -> Outcome {
+fn tokio_connection(side: Side, pieces: &[&[u8]]) -> Outcome {
     RUNTIME.with(|runtime| {
         let _guard = runtime.enter();
-        tokio_connection_in(role, pieces)
+        tokio_connection_in(side, pieces)
     })
 }
 
@@ -245,8 +276,8 @@ thread_local! {
     });
 }
 
-fn tokio_connection_in(role: Role, pieces: &[&[u8]]) -> Outcome {
-    let endpoint = Endpoint::new(role);
+fn tokio_connection_in(side: Side, pieces: &[&[u8]]) -> Outcome {
+    let endpoint = side.endpoint();
     let connection =
         wsutil::tokio::Connection::from_parts(script(pieces), endpoint, Handshake::default());
     let mut connection = connection.with_limits(LIMITS);
@@ -268,7 +299,7 @@ fn tokio_connection_in(role: Role, pieces: &[&[u8]]) -> Outcome {
         }
     });
     let (stream, ..) = connection.into_parts();
-    Outcome { messages, end, written: controls_in(&stream.written, role) }
+    Outcome { messages, end, written: controls_in(&stream.written, side.role) }
 }
 
 fn read_all<S: Read>(reader: &mut Reader<S>) -> (Vec<OwnedMessage>, End) {
@@ -311,18 +342,19 @@ fn read_all<S: Read>(reader: &mut Reader<S>) -> (Vec<OwnedMessage>, End) {
     (messages, end)
 }
 
-fn reader(role: Role, pieces: &[&[u8]]) -> Outcome {
+fn reader(side: Side, pieces: &[&[u8]]) -> Outcome {
     let mut script = script(pieces);
-    let mut reader = Reader::new(&mut script, role).with_limits(LIMITS);
+    let mut reader = side.reader(Reader::new(&mut script, side.role).with_limits(LIMITS));
     let (messages, end) = read_all(&mut reader);
-    Outcome { messages, end, written: controls_in(&script.written, role) }
+    Outcome { messages, end, written: controls_in(&script.written, side.role) }
 }
 
 /// What it would have answered is known from the control frames that it shows.
-fn reader_without_replies(role: Role, pieces: &[&[u8]]) -> Outcome {
+fn reader_without_replies(side: Side, pieces: &[&[u8]]) -> Outcome {
     let seen = Arc::new(Mutex::new(vec![]));
     let shared = seen.clone();
-    let reader = Reader::without_replies(script(pieces), role).with_limits(LIMITS);
+    let reader = Reader::without_replies(script(pieces), side.role).with_limits(LIMITS);
+    let reader = side.reader(reader);
     let mut reader = reader.on_control(move |control| match control {
         Control::Ping(payload) => shared.lock().unwrap().push((OpCode::Pong, payload.to_vec())),
         Control::Pong(_) => {}
@@ -340,7 +372,7 @@ fn reader_without_replies(role: Role, pieces: &[&[u8]]) -> Outcome {
     Outcome { messages, end, written }
 }
 
-fn helpers(role: Role, pieces: &[&[u8]]) -> Outcome {
+fn helpers(Side { role, .. }: Side, pieces: &[&[u8]]) -> Outcome {
     let mut stream = script(pieces);
     let mut messages = vec![];
     loop {

@@ -14,6 +14,7 @@ mod allocations;
 mod cases;
 #[path = "../../../tests/suite/counting.rs"]
 mod counting;
+mod deflate_cases;
 mod differential;
 mod drivers;
 mod faults;
