@@ -9,9 +9,10 @@ Usage: autobahn/run.sh server|client|all [DRIVER ...] [--cases LIST]
 Runs the Autobahn test suite against our servers, our clients or both, and prints one line for
 each driver: OK, INFORMATIONAL and whatever else there is. Reports are in autobahn/reports.
 
-  DRIVER        frames, helpers, connection or tokio, and as a server only reader or epoll;
+  DRIVER        frames, helpers, connection or tokio, and as a server only reader, epoll or flate;
                 all of them if none is named
-  --cases LIST  cases, separated by commas [default: 1.*,2.*,3.*,4.*,5.*,6.*,7.*,9.*,10.*]
+  --cases LIST  cases, separated by commas [default: 1 to 10 for frames, helpers and reader, 12 and 13
+                for flate, and all for connection, tokio and epoll]
   -h, --help    this text
 
 Exit code: 0 if every case of every driver is OK (7.1.6, 7.13.1 and 7.13.2 may be INFORMATIONAL),
@@ -23,14 +24,15 @@ cd "$(dirname "$0")/.."
 reports=$PWD/autobahn/reports
 target=${CARGO_TARGET_DIR:-$PWD/target}
 suite=$target/autobahn
-server_drivers=(frames helpers reader connection tokio epoll)
+server_drivers=(frames helpers reader flate connection tokio epoll)
 client_drivers=(frames helpers connection tokio)
 
-role="" cases="1.*,2.*,3.*,4.*,5.*,6.*,7.*,9.*,10.*" drivers=()
+role="" wanted="" drivers=()
+uncompressed="1.*,2.*,3.*,4.*,5.*,6.*,7.*,9.*,10.*" compressed="12.*,13.*"
 while [ $# -gt 0 ]; do
   case $1 in
     -h|--help) help; exit 0 ;;
-    --cases) cases=${2:?--cases needs a list}; shift ;;
+    --cases) wanted=${2:?--cases needs a list}; shift ;;
     server|client|all) role=$1 ;;
     *) if [[ " ${server_drivers[*]} " = *" $1 "* ]]; then drivers+=("$1"); else echo "error: what is $1? --help says more" >&2; exit 2; fi ;;
   esac
@@ -56,7 +58,7 @@ install_suite() {
   { python3 -m venv "$suite/python3" &&
     "$suite/python3/bin/pip" install --quiet 'virtualenv<20.22' &&
     "$suite/python3/bin/virtualenv" --quiet -p "$python2" "$suite/wstest" &&
-    "$suite/wstest/bin/pip" install --quiet autobahntestsuite==0.8.2 autobahn==0.10.9; } > "$suite/install.log" 2>&1 ||
+    "$suite/wstest/bin/pip" install --quiet autobahntestsuite==0.8.2 autobahn==0.10.9 wsaccel==0.6.2; } > "$suite/install.log" 2>&1 ||
     { tail -n 20 "$suite/install.log" >&2; echo "error: the suite was not installed" >&2; rm -rf "$suite/wstest"; exit 3; }
 }
 
@@ -150,6 +152,11 @@ install_suite
 cargo build --quiet --release --example autobahn_server --example autobahn_client
 code=0
 for driver in "${drivers[@]}"; do
+  case $driver in
+    frames|helpers|reader) cases=${wanted:-$uncompressed} ;;
+    flate) cases=${wanted:-$compressed} ;;
+    *) cases=${wanted:-$uncompressed,$compressed} ;;
+  esac
   if [ "$role" != client ]; then test_server "$driver" || code=1; fi
   if [ "$role" != server ] && [[ " ${client_drivers[*]} " = *" $driver "* ]]; then
     test_client "$driver" || code=1

@@ -10,13 +10,15 @@ use wscore::{
     CloseBody, Dialer, Frame, Role, lingering_close, random_mask, read_frame, write_frame,
 };
 
+use wsflate::{Config, Deflate};
+
 use echo_frames::{End, common};
 
 const HELP: &str = "Echoes the cases of an Autobahn fuzzing server.
 
 Options:
   --url URL        of the fuzzing server [default: ws://127.0.0.1:9001]
-  --driver DRIVER  frames, helpers, connection or tokio [default: frames]
+  --driver DRIVER  frames, helpers, connection or tokio [default: frames]; the last two compress
   --agent NAME     the name in the report [default: wscore]
   -h, --help       this text";
 
@@ -82,7 +84,7 @@ fn with_helpers(url: &str) -> Result<(), Box<dyn Error>> {
 }
 
 fn with_connection(url: &str) -> Result<(), Box<dyn Error>> {
-    let mut connection = wsutil::connect(url)?;
+    let mut connection = wsutil::connect_deflate(url, &Deflate::new(Config::TAKEOVER))?;
     while let Some((message, mut reply)) = connection.receive()? {
         reply.send(message)?;
     }
@@ -91,7 +93,8 @@ fn with_connection(url: &str) -> Result<(), Box<dyn Error>> {
 
 #[tokio::main(flavor = "current_thread")]
 async fn with_tokio(url: &str) -> Result<(), Box<dyn Error>> {
-    let mut connection = wsutil::tokio::connect(url).await?;
+    let deflate = Deflate::new(Config::TAKEOVER);
+    let mut connection = wsutil::tokio::connect_deflate(url, &deflate).await?;
     while let Some((message, mut reply)) = connection.receive().await? {
         reply.send(message).await?;
     }

@@ -2,6 +2,9 @@
 
 #![allow(clippy::duplicate_mod, reason = "each of the echoes stands alone, with `common`")]
 
+#[path = "echo_deflate_stream.rs"]
+#[allow(dead_code, reason = "its main")]
+mod echo_deflate_stream;
 #[path = "echo_epoll.rs"]
 #[allow(dead_code, reason = "its main")]
 mod echo_epoll;
@@ -19,8 +22,10 @@ use std::{error::Error, net::TcpStream, time::Duration};
 
 use echo_frames::common;
 use wscore::{
-    DeadlineStream, Handler, Rejection, Request, Role, Upgraded, Upgrader, lingering_close,
+    Acceptance, DeadlineStream, Handler, Rejection, Request, Role, Upgraded, Upgrader,
+    lingering_close,
 };
+use wsflate::{Config, Deflate};
 use wsutil::{Connection, Endpoint};
 
 const ABOUT: &str = "Echoes for the Autobahn test suite.
@@ -29,45 +34,61 @@ Paths:
   /frames      bare headers and frames
   /helpers     one call for each message
   /reader      Reader and Writer
-  /connection  the blocking Connection
-  /tokio       the Connection under tokio
-  /epoll       an Endpoint in an event loop";
+  /flate       Reader and Writer, with compression
+  /connection  the blocking Connection, with compression
+  /tokio       the Connection under tokio, with compression
+  /epoll       an Endpoint in an event loop, with compression";
 
 fn main() {
-    common::run(ABOUT, |stream| common::log(serve(stream)));
+    let deflate = Deflate::new(Config::TAKEOVER);
+    common::run(ABOUT, move |stream| common::log(serve(stream, &deflate)));
 }
 
 /// What serves a connection.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Driver {
-    #[default]
     Frames,
     Helpers,
     Reader,
+    Flate,
     Connection,
     Tokio,
     Epoll,
 }
 
-impl Handler for Driver {
+/// What the path of a request chooses.
+struct Choice<'d> {
+    driver: Driver,
+    deflate: &'d Deflate,
+}
+
+impl Handler for Choice<'_> {
     fn on_request(&mut self, request: &Request<'_>) -> Result<(), Rejection> {
-        *self = match request.path() {
-            "/frames" => Self::Frames,
-            "/helpers" => Self::Helpers,
-            "/reader" => Self::Reader,
-            "/connection" => Self::Connection,
-            "/tokio" => Self::Tokio,
-            "/epoll" => Self::Epoll,
+        self.driver = match request.path() {
+            "/frames" => Driver::Frames,
+            "/helpers" => Driver::Helpers,
+            "/reader" => Driver::Reader,
+            "/flate" => Driver::Flate,
+            "/connection" => Driver::Connection,
+            "/tokio" => Driver::Tokio,
+            "/epoll" => Driver::Epoll,
             _ => return Err(Rejection::new(404)),
         };
         Ok(())
     }
+
+    fn on_before_upgrade(&mut self, acceptance: &mut Acceptance<'_>) -> Result<(), Rejection> {
+        if !matches!(self.driver, Driver::Frames | Driver::Helpers | Driver::Reader) {
+            acceptance.negotiate(self.deflate);
+        }
+        Ok(())
+    }
 }
 
-fn serve(mut stream: TcpStream) -> Result<(), Box<dyn Error>> {
-    let mut driver = Driver::default();
+fn serve(mut stream: TcpStream, deflate: &Deflate) -> Result<(), Box<dyn Error>> {
+    let mut choice = Choice { driver: Driver::Frames, deflate };
     let mut timed = DeadlineStream::new(&mut stream, Duration::from_secs(10));
-    let upgraded = Upgrader::new().upgrade_with(&mut timed, &mut driver);
+    let upgraded = Upgrader::new().upgrade_with(&mut timed, &mut choice);
     drop(timed);
     let upgraded = match upgraded {
         Ok(upgraded) => upgraded,
@@ -76,7 +97,7 @@ fn serve(mut stream: TcpStream) -> Result<(), Box<dyn Error>> {
             return Err(error.into());
         }
     };
-    match driver {
+    match choice.driver {
         Driver::Frames => echo_frames::serve(stream, upgraded.early_data),
         Driver::Helpers => {
             let echoed = echo_helpers::echo(&stream, upgraded.early_data);
@@ -88,34 +109,50 @@ fn serve(mut stream: TcpStream) -> Result<(), Box<dyn Error>> {
             lingering_close(stream);
             echoed?;
         }
+        Driver::Flate => {
+            let echoed = echo_deflate_stream::echo(&stream, upgraded, deflate);
+            lingering_close(stream);
+            echoed?;
+        }
         Driver::Connection => {
-            let mut connection = Connection::server(stream, upgraded);
+            let mut connection = Connection::server(stream, upgraded).with_deflate(deflate);
             while let Some((message, mut reply)) = connection.receive()? {
                 reply.send(message)?;
             }
         }
-        Driver::Tokio => with_tokio(stream, upgraded)?,
-        Driver::Epoll => in_a_loop(stream, &upgraded)?,
+        Driver::Tokio => with_tokio(stream, upgraded, deflate)?,
+        Driver::Epoll => in_a_loop(stream, &upgraded, deflate)?,
     }
     Ok(())
 }
 
 #[tokio::main(flavor = "current_thread")]
-async fn with_tokio(stream: TcpStream, upgraded: Upgraded) -> Result<(), Box<dyn Error>> {
+async fn with_tokio(
+    stream: TcpStream,
+    upgraded: Upgraded,
+    deflate: &Deflate,
+) -> Result<(), Box<dyn Error>> {
     stream.set_nonblocking(true)?;
     let stream = tokio::net::TcpStream::from_std(stream)?;
-    let mut connection = wsutil::tokio::Connection::server(stream, upgraded);
+    let mut connection = wsutil::tokio::Connection::server(stream, upgraded).with_deflate(deflate);
     while let Some((message, mut reply)) = connection.receive().await? {
         reply.send(message).await?;
     }
     Ok(())
 }
 
-fn in_a_loop(stream: TcpStream, upgraded: &Upgraded) -> Result<(), Box<dyn Error>> {
+fn in_a_loop(
+    stream: TcpStream,
+    upgraded: &Upgraded,
+    deflate: &Deflate,
+) -> Result<(), Box<dyn Error>> {
     stream.set_nonblocking(true)?;
     let mut endpoint = Endpoint::new(Role::Server);
+    if let Some(agreed) = deflate.agreed(Role::Server, &upgraded.handshake) {
+        endpoint.set_deflate(deflate, agreed);
+    }
     endpoint.receive(&upgraded.early_data);
-    let mut clients = echo_epoll::Loop::new()?;
+    let mut clients = echo_epoll::Loop::new(None)?;
     clients.add_upgraded(mio::net::TcpStream::from_std(stream), endpoint)?;
     while !clients.is_empty() {
         clients.turn()?;

@@ -4,12 +4,17 @@ mod common;
 
 use std::{error::Error, net::TcpStream};
 
+use wsflate::Deflate;
+
 fn main() {
-    common::run("Echoes WebSocket messages.", |stream| common::log(serve(stream)));
+    common::run_deflate("Echoes WebSocket messages.", serve);
 }
 
-fn serve(stream: TcpStream) -> Result<(), Box<dyn Error>> {
-    let mut connection = wsutil::accept(stream)?;
+fn serve(stream: TcpStream, deflate: Option<&Deflate>) -> Result<(), Box<dyn Error>> {
+    let mut connection = match deflate {
+        Some(deflate) => wsutil::accept_deflate(stream, deflate)?,
+        None => wsutil::accept(stream)?,
+    };
     while let Some((message, mut reply)) = connection.receive()? {
         reply.send(message)?;
     }

@@ -15,20 +15,21 @@ use mio::{
 };
 use slab::Slab;
 use wscore::{RequestParser, Role, Upgrader};
+use wsflate::Deflate;
 use wsutil::{Endpoint, Step};
 
 fn main() {
-    let address = common::listen_address("Echoes WebSocket messages, in an event loop.");
+    let (address, deflate) = common::listen_options("Echoes WebSocket messages, in an event loop.");
     common::stop_on_ctrl_c();
-    if let Err(error) = listen(&address) {
+    if let Err(error) = listen(&address, deflate) {
         common::fail(&format!("cannot serve on {address}: {error}"));
     }
 }
 
-fn listen(address: &str) -> io::Result<()> {
+fn listen(address: &str, deflate: Option<Deflate>) -> io::Result<()> {
     let address: SocketAddr = address.parse().map_err(io::Error::other)?;
     let mut listener = TcpListener::bind(address)?;
-    let mut clients = Loop::new()?;
+    let mut clients = Loop::new(deflate)?;
     clients.poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
     println!("listening on ws://{}/", listener.local_addr()?);
     loop {
@@ -57,6 +58,7 @@ pub(crate) struct Loop {
     poll: Poll,
     events: Events,
     upgrader: Upgrader<'static>,
+    deflate: Option<Deflate>,
     clients: Slab<Client>,
     /// Clients with a deadline, the earliest first; some are gone already.
     deadlines: std::collections::VecDeque<(Instant, usize)>,
@@ -88,11 +90,16 @@ enum Next {
 }
 
 impl Loop {
-    pub(crate) fn new() -> io::Result<Self> {
+    pub(crate) fn new(deflate: Option<Deflate>) -> io::Result<Self> {
+        let upgrader = Upgrader::new();
         Ok(Self {
             poll: Poll::new()?,
             events: Events::with_capacity(1024),
-            upgrader: Upgrader::new(),
+            upgrader: match &deflate {
+                Some(deflate) => upgrader.negotiate(deflate.clone()),
+                None => upgrader,
+            },
+            deflate,
             clients: Slab::new(),
             deadlines: Default::default(),
             accepts_again: false,
@@ -201,7 +208,9 @@ impl Loop {
         let Some(client) = self.clients.get_mut(key) else { return };
         let lingered = matches!(client.stage, Stage::Lingering(_));
         // An error is the end of this client, whatever it is.
-        if client.serve(&self.upgrader, is_read_closed).unwrap_or(Next::Drop) == Next::Drop {
+        if client.serve(&self.upgrader, self.deflate.as_ref(), is_read_closed).unwrap_or(Next::Drop)
+            == Next::Drop
+        {
             self.clients.remove(key);
         } else if !lingered && matches!(client.stage, Stage::Lingering(_)) {
             self.set_deadline(key, LINGER_TIME);
@@ -210,9 +219,14 @@ impl Loop {
 }
 
 impl Client {
-    fn serve(&mut self, upgrader: &Upgrader<'_>, is_read_closed: bool) -> io::Result<Next> {
+    fn serve(
+        &mut self,
+        upgrader: &Upgrader<'_>,
+        deflate: Option<&Deflate>,
+        is_read_closed: bool,
+    ) -> io::Result<Next> {
         if let Stage::Handshake(parser, received) = &mut self.stage {
-            match shake_hands(&mut self.stream, upgrader, parser, received)? {
+            match shake_hands(&mut self.stream, upgrader, deflate, parser, received)? {
                 Shaken::Wait => return Ok(Next::Wait),
                 Shaken::Open(endpoint) => self.stage = Stage::Open(endpoint),
                 Shaken::Refused => self.linger()?,
@@ -260,6 +274,7 @@ enum Shaken {
 fn shake_hands(
     stream: &mut TcpStream,
     upgrader: &Upgrader<'_>,
+    deflate: Option<&Deflate>,
     parser: &mut RequestParser,
     received: &mut Vec<u8>,
 ) -> io::Result<Shaken> {
@@ -273,8 +288,13 @@ fn shake_hands(
         let mut answer = vec![];
         let shaken = match upgrader.advance(parser, received, &mut (), &mut answer) {
             Ok(None) => continue,
-            Ok(Some((_, size))) => {
+            Ok(Some((handshake, size))) => {
                 let mut endpoint = Endpoint::new(Role::Server);
+                if let Some(deflate) = deflate {
+                    if let Some(agreed) = deflate.agreed(Role::Server, &handshake) {
+                        endpoint.set_deflate(deflate, agreed);
+                    }
+                }
                 endpoint.receive(&received[size..]);
                 Shaken::Open(Box::new(endpoint))
             }

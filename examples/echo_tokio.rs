@@ -8,10 +8,12 @@ use tokio::{
     net::{TcpListener, TcpStream},
     time::sleep,
 };
+use wsflate::Deflate;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() {
-    let address = common::listen_address("Echoes WebSocket messages, with tokio on one thread.");
+    let (address, deflate) =
+        common::listen_options("Echoes WebSocket messages, with tokio on one thread.");
     common::stop_on_ctrl_c();
     let listener = match TcpListener::bind(&address).await {
         Ok(listener) => listener,
@@ -25,18 +27,25 @@ async fn main() {
             sleep(Duration::from_millis(10)).await;
             continue;
         };
-        tokio::spawn(async {
-            if let Err(error) = serve(stream).await {
+        let deflate = deflate.clone();
+        tokio::spawn(async move {
+            if let Err(error) = serve(stream, deflate.as_ref()).await {
                 eprintln!("{}", common::in_one_line(&*error));
             }
         });
     }
 }
 
-async fn serve(stream: TcpStream) -> Result<(), Box<dyn Error + Send + Sync>> {
+async fn serve(
+    stream: TcpStream,
+    deflate: Option<&Deflate>,
+) -> Result<(), Box<dyn Error + Send + Sync>> {
     // A reply is small and should not wait for the next one.
     stream.set_nodelay(true)?;
-    let mut connection = wsutil::tokio::accept(stream).await?;
+    let mut connection = match deflate {
+        Some(deflate) => wsutil::tokio::accept_deflate(stream, deflate).await?,
+        None => wsutil::tokio::accept(stream).await?,
+    };
     while let Some((message, mut reply)) = connection.receive().await? {
         reply.send(message).await?;
     }

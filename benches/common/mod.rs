@@ -20,7 +20,7 @@ fn results() -> PathBuf {
 }
 
 /// The median of one measurement in nanoseconds, if it was taken.
-fn median(group: &str, row: &str, column: &str) -> Option<f64> {
+pub(crate) fn median(group: &str, row: &str, column: &str) -> Option<f64> {
     let file = results().join(group).join(row).join(column).join("new/estimates.json");
     let estimates: serde_json::Value = serde_json::from_slice(&fs::read(file).ok()?).ok()?;
     estimates["median"]["point_estimate"].as_f64()

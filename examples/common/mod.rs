@@ -12,6 +12,7 @@ use std::{
 };
 
 use wscore::{DeadlineStream, Upgrader, lingering_close};
+use wsflate::{Config, Deflate, WindowBits};
 
 /// Connections at a time; more are closed at once, so that threads are bounded.
 const MAX_CONNECTIONS: usize = 1024;
@@ -19,12 +20,21 @@ const MAX_CONNECTIONS: usize = 1024;
 /// Listens where the command line says and calls `serve` for each connection on its own thread.
 ///
 /// Ends the program: with 0 on `--help` and Ctrl-C, with 2 when it cannot begin.
-pub(crate) fn run(about: &str, serve: impl Fn(TcpStream) + Copy + Send + 'static) -> ! {
-    let address = listen_address(about);
+pub(crate) fn run(about: &str, serve: impl Fn(TcpStream) + Clone + Send + 'static) -> ! {
+    listen(&listen_address(about), serve)
+}
+
+/// As [`run`], with compression if the command line says so.
+pub(crate) fn run_deflate(about: &str, serve: fn(TcpStream, Option<&Deflate>) -> Served) -> ! {
+    let (address, deflate) = listen_options(about);
+    listen(&address, move |stream| log(serve(stream, deflate.as_ref())))
+}
+
+fn listen(address: &str, serve: impl Fn(TcpStream) + Clone + Send + 'static) -> ! {
     stop_on_ctrl_c();
-    let listener = TcpListener::bind(&address)
+    let listener = TcpListener::bind(address)
         .unwrap_or_else(|error| fail(&format!("cannot listen on {address}: {error}")));
-    let bound = listener.local_addr().map_or(address, |address| address.to_string());
+    let bound = listener.local_addr().map_or(address.to_owned(), |address| address.to_string());
     println!("listening on ws://{bound}/");
     loop {
         // An error here is that of one connection, or the lack of descriptors, which passes.
@@ -35,6 +45,7 @@ pub(crate) fn run(about: &str, serve: impl Fn(TcpStream) + Copy + Send + 'static
         let Some(slot) = Slot::take() else { continue };
         // A reply is small and should not wait for the next one.
         let _ = stream.set_nodelay(true);
+        let serve = serve.clone();
         let spawned = thread::Builder::new().spawn(move || {
             let _slot = slot;
             serve(stream);
@@ -79,11 +90,19 @@ impl Drop for Slot {
 
 /// The value of `--listen`; ends the program on `--help`, and with 2 on anything else.
 pub(crate) fn listen_address(about: &str) -> String {
-    parse_arguments(about).unwrap_or_else(|error| fail(&error))
+    parse_arguments(about, false).unwrap_or_else(|error| fail(&error)).0
 }
 
-fn parse_arguments(about: &str) -> Result<String, String> {
+/// The value of `--listen`, and compression if it is asked for; ends the program on `--help`, and
+/// with 2 on anything else.
+pub(crate) fn listen_options(about: &str) -> (String, Option<Deflate>) {
+    let (address, options) = parse_arguments(about, true).unwrap_or_else(|error| fail(&error));
+    (address, options.deflate())
+}
+
+fn parse_arguments(about: &str, has_deflate: bool) -> Result<(String, DeflateOptions), String> {
     let mut address = "127.0.0.1:9001".to_owned();
+    let mut options = DeflateOptions::default();
     let mut arguments = lexopt::Parser::from_env();
     while let Some(argument) = arguments.next().map_err(|error| error.to_string())? {
         match argument {
@@ -92,17 +111,74 @@ fn parse_arguments(about: &str) -> Result<String, String> {
                 address = value.to_string_lossy().into_owned();
             }
             lexopt::Arg::Short('h') | lexopt::Arg::Long("help") => {
+                let more = if has_deflate { DEFLATE_HELP } else { "" };
                 println!(
                     "{about}\n\nOptions:\n  \
                      --listen ADDR  address and port to listen on, port 0 for any \
-                     [default: {address}]\n  -h, --help     this text"
+                     [default: {address}]\n{more}  -h, --help     this text"
                 );
                 exit(0);
+            }
+            lexopt::Arg::Long(name) if has_deflate => {
+                let name = name.to_owned();
+                options.take(&name, &mut arguments)?;
             }
             other => return Err(other.unexpected().to_string()),
         }
     }
-    Ok(address)
+    Ok((address, options))
+}
+
+/// The options that say how to compress.
+pub(crate) const DEFLATE_HELP: &str = "  --deflate      compresses messages, if the peer does
+  --takeover     with reference to the messages before; implies --deflate
+  --dedicated    with a compressor for each connection; implies --takeover
+  --window-bits N  with references of at most 2^N bytes, 8-15 [default: 15]; implies --deflate
+  --level N      from 0, none, over 1, fast, to 9, small [default: 2]; implies --deflate
+";
+
+/// What the command line says about compression.
+#[derive(Default)]
+pub(crate) struct DeflateOptions {
+    config: Option<Config>,
+}
+
+impl DeflateOptions {
+    /// Takes an option of this name.
+    pub(crate) fn take(
+        &mut self,
+        name: &str,
+        arguments: &mut lexopt::Parser,
+    ) -> Result<(), String> {
+        let mut number = || -> Result<u8, String> {
+            let value = arguments.value().map_err(|error| error.to_string())?;
+            let number = value.to_str().and_then(|value| value.parse().ok());
+            number.ok_or_else(|| format!("--{name} wants a number"))
+        };
+        let config = self.config.unwrap_or_default();
+        self.config = Some(match name {
+            "deflate" => config,
+            "takeover" => Config { send_takeover: true, receive_takeover: true, ..config },
+            "dedicated" => {
+                Config { send_takeover: true, receive_takeover: true, dedicated: true, ..config }
+            }
+            "window-bits" => {
+                let window = WindowBits::new(number()?).ok_or("--window-bits wants 8 to 15")?;
+                Config { send_window: window, receive_window: window, ..config }
+            }
+            "level" => match number()? {
+                level @ 0..=9 => Config { level, ..config },
+                _ => return Err("--level wants 0 to 9".to_owned()),
+            },
+            name => return Err(format!("invalid option '--{name}'")),
+        });
+        Ok(())
+    }
+
+    /// Compression, if it was asked for.
+    pub(crate) fn deflate(&self) -> Option<Deflate> {
+        self.config.map(Deflate::new)
+    }
 }
 
 /// Ends the program with 0 on Ctrl-C and on a request to terminate.

@@ -368,7 +368,15 @@ impl Inflate {
         while read < all {
             self.bits.fill(input);
             let entry = memory.code_lengths.lookup(self.bits.bits);
-            let Symbol::Literal(symbol) = entry.symbol() else { return Err(self.none(entry)) };
+            let symbol = match entry.literal() {
+                // With fewer bits than the code has, it may be another.
+                Some(symbol) if entry.len() <= self.bits.count => symbol,
+                None if self.bits.count >= 7 => return Err(Stop::Invalid),
+                _ => {
+                    self.state = lengths_state(counts, read);
+                    return Err(Stop::Input);
+                }
+            };
             // RFC 1951 §3.2.7: repetitions have extra bits.
             let (extra, first, value) = match symbol {
                 16 if read == 0 => return Err(Stop::Invalid),
@@ -378,8 +386,7 @@ impl Inflate {
                 len => (0, 1, len),
             };
             if self.bits.count < entry.len() + extra {
-                let read = u16::try_from(read).unwrap_or(u16::MAX);
-                self.state = State::Lengths { counts, read };
+                self.state = lengths_state(counts, read);
                 return Err(Stop::Input);
             }
             self.bits.skip(entry.len());
@@ -402,9 +409,9 @@ impl Inflate {
         Ok(State::Symbols { fixed: false })
     }
 
-    /// Why there is no code.
+    /// Why there is no code for a literal or a length.
     #[cold]
-    fn none(&self, _: Entry) -> Stop {
+    const fn none(&self) -> Stop {
         // With fewer bits than a code can have, the rest may be what is missing.
         if self.bits.count < 15 { Stop::Input } else { Stop::Invalid }
     }
@@ -442,7 +449,7 @@ impl Inflate {
                     self.bits.skip(entry.len());
                     return Ok(self.end_block());
                 }
-                _ => return Err(self.none(entry)),
+                _ => return Err(self.none()),
             };
             let (len, distance) = self.reference(entry, base, distances)?;
             if distance > self.window.size() || distance > self.window.len() + output.len {
@@ -498,6 +505,11 @@ impl Inflate {
         self.state = State::Copy { fixed, len, distance };
         Err(Stop::Output)
     }
+}
+
+/// At most 316 are read.
+fn lengths_state(counts: Counts, read: usize) -> State {
+    State::Lengths { counts, read: u16::try_from(read).unwrap_or(u16::MAX) }
 }
 
 impl Decompress for Inflate {

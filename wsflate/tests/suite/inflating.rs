@@ -188,7 +188,7 @@ impl BitWriter {
         let (symbol, base, extra) = (0..30)
             .map(|symbol: usize| {
                 let extra = (symbol / 2).saturating_sub(1);
-                let base = if symbol < 4 { symbol } else { symbol % 2 + 2 << extra };
+                let base = if symbol < 4 { symbol } else { (symbol % 2 + 2) << extra };
                 (symbol, base + 1, extra)
             })
             .rfind(|(_, base, _)| *base <= distance)
@@ -276,7 +276,7 @@ fn df14_bombs_end_at_the_limit() {
 #[test]
 fn df14_the_limit_is_exact_and_errors_stay() {
     for message in
-        [b"x".to_vec(), vec![7; 1000], (0..1000u32).map(|i| (i * i >> 3) as u8).collect()]
+        [b"x".to_vec(), vec![7; 1000], (0..1000u32).map(|i| ((i * i) >> 3) as u8).collect()]
     {
         let len = message.len() as u64;
         for level in [0, 1, 9] {
@@ -378,6 +378,56 @@ proptest! {
                 prop_assert!(inflate.is_between_blocks());
             }
             None => prop_assert!(got.is_err() || !inflate.is_between_blocks()),
+        }
+    }
+}
+
+#[test]
+fn many_large_messages_that_take_over_in_small_pieces() {
+    // Words at all distances, so that references go around the window.
+    let words: Vec<String> = (0..2000u32).map(|i| format!("w{} ", i.wrapping_mul(2_654_435_761) >> 12)).collect();
+    let mut seed = 1u64;
+    let mut random = move || {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (seed >> 33) as usize
+    };
+    for (level, piece, room) in [(1, 256, 8192), (6, 256, 8192), (6, 1, 700), (9, 1000, 1)] {
+        let mut compress = flate2::Compress::new(flate2::Compression::new(level), false);
+        let mut decompressor = decompressor(TAKEOVER);
+        for _ in 0..20 {
+            let len = random() % 100_000;
+            let mut message = vec![];
+            while message.len() < len {
+                message.extend_from_slice(words[random() % words.len()].as_bytes());
+            }
+            let mut payload = Vec::with_capacity(message.len() + 10_000);
+            compress.compress_vec(&message, &mut payload, flate2::FlushCompress::Sync).unwrap();
+            payload.truncate(payload.len() - 4);
+            let pieces: Vec<_> = payload.chunks(piece).collect();
+            let got = decompress(&mut decompressor, &pieces, room, 1 << 20).unwrap();
+            assert!(got == message);
+        }
+    }
+}
+
+#[test]
+fn a_code_that_is_cut_is_no_other_code() {
+    // Codes of blocks of all shapes, each cut behind every byte: what is not there yet is not 0.
+    let mut seed = 1u64;
+    let mut random = move || {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (seed >> 33) as usize
+    };
+    for letters in 2..250 {
+        for len in [100, 400, 2000] {
+            let skew = 1 + random() % 4;
+            let message: Vec<u8> = (0..len)
+                .map(|_| ((0..skew).map(|_| random() % letters).min().unwrap()) as u8)
+                .collect();
+            let payload = deflated(&message, 9);
+            let bytes: Vec<_> = payload.chunks(1).collect();
+            let got = decompress(&mut decompressor(NO_TAKEOVER), &bytes, 300, 1 << 20);
+            assert_eq!(got.as_ref(), Ok(&message), "{letters} letters, {len} bytes");
         }
     }
 }

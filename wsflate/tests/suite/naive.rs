@@ -162,7 +162,7 @@ fn block(
             257..265 => symbol - 254,
             265..285 => {
                 let extra = (symbol - 261) / 4;
-                ((symbol - 261) % 4 + 4 << extra) + 3 + bits.bits(extra)?
+                (((symbol - 261) % 4 + 4) << extra) + 3 + bits.bits(extra)?
             }
             285 => 258,
             _ => return None,
@@ -171,7 +171,7 @@ fn block(
             symbol @ 0..4 => symbol + 1,
             symbol @ 4..30 => {
                 let extra = symbol / 2 - 1;
-                (symbol % 2 + 2 << extra) + 1 + bits.bits(extra)?
+                ((symbol % 2 + 2) << extra) + 1 + bits.bits(extra)?
             }
             _ => return None,
         };

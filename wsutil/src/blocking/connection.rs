@@ -2,14 +2,10 @@
 
 use std::{
     io,
-    net::TcpStream,
     time::{Duration, Instant},
 };
 
-use wscore::{
-    CloseCode, DeadlineStream, DialError, Dialer, Handshake, Replay, Role, UpgradeError, Upgraded,
-    Upgrader,
-};
+use wscore::{CloseCode, Handshake, Replay, Role, Upgraded};
 
 use super::{
     Reply,
@@ -54,39 +50,6 @@ pub struct Connection<S> {
     held: bool,
     /// Set once the connection has ended, and how.
     end: Option<Result<(), Error>>,
-}
-
-/// Upgrades an accepted stream, within 10 seconds, with the default [`Upgrader`].
-///
-/// For subprotocols, callbacks and checks of the origin, upgrade with an [`Upgrader`] of your own
-/// and pass what it returns to [`Connection::server`].
-///
-/// # Errors
-/// [`UpgradeError`]; the client was told.
-pub fn accept<S: Transport>(mut stream: S) -> Result<Connection<S>, UpgradeError> {
-    const TIMEOUT: Duration = Duration::from_secs(10);
-    let upgraded = Upgrader::new().upgrade(&mut DeadlineStream::new(&mut stream, TIMEOUT));
-    match upgraded {
-        Ok(upgraded) => Ok(Connection::server(stream, upgraded)),
-        Err(error) => {
-            linger(&mut stream, Role::Server);
-            Err(error)
-        }
-    }
-}
-
-/// Connects to a server, within 30 seconds, with the default [`Dialer`].
-///
-/// For subprotocols, headers and TLS, dial with a [`Dialer`] of your own and pass what it returns
-/// to [`Connection::client`].
-///
-/// # Errors
-/// [`DialError`].
-pub fn connect(url: &str) -> Result<Connection<TcpStream>, DialError> {
-    let (stream, handshake) = Dialer::new().dial(url)?;
-    // A message is not to wait for the next one.
-    stream.get_ref().set_nodelay(true)?;
-    Ok(Connection::client(stream, handshake))
 }
 
 impl<S: Transport> Connection<S> {

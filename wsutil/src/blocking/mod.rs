@@ -5,6 +5,7 @@ mod helpers;
 mod join;
 #[cfg(feature = "json")]
 pub(crate) mod json;
+mod opening;
 mod pieces;
 mod reader;
 mod reply;
@@ -12,7 +13,7 @@ mod split;
 pub(crate) mod transport;
 mod writer;
 
-pub use connection::{Connection, accept, connect};
+pub use connection::Connection;
 pub use helpers::{
     next_reader, read_client_binary, read_client_data, read_client_text, read_message,
     read_server_binary, read_server_data, read_server_text, write_client_binary,
@@ -22,6 +23,9 @@ pub use helpers::{
 pub use join::{JoinMessages, join_messages};
 #[cfg(feature = "json")]
 pub use json::{read_json, write_json};
+pub use opening::{accept, connect};
+#[cfg(feature = "deflate")]
+pub use opening::{accept_deflate, connect_deflate};
 pub use pieces::{CipherReader, CipherWriter, Utf8Reader};
 pub use reader::Reader;
 pub use reply::Reply;

@@ -1,26 +1,22 @@
 //! The connection under tokio.
 
-use std::{future::poll_fn, io, pin::Pin, time::Duration};
+use std::{future::poll_fn, pin::Pin, time::Duration};
 
 use ::tokio::{
     io::{AsyncRead, AsyncWrite},
-    net::TcpStream,
-    time::{Instant, Sleep, sleep, timeout},
+    time::{Instant, Sleep, sleep},
 };
-use wscore::{
-    CloseCode, DialError, Dialer, Handshake, Replay, Role, UpgradeError, Upgraded, Upgrader,
-};
+use wscore::{CloseCode, Handshake, Replay, Role, Upgraded};
 
 use super::{
     Reply,
-    io::{Patience, poll_linger},
+    io::Patience,
     poll::{Clock, Ending},
     tasks::{Side, Tasks},
 };
 use crate::{
     CloseStatus, Control, Deadlines, Endpoint, Error, Kind, Limits, Message, OwnedMessage, Piece,
-    Prepared,
-    blocking::transport::{LINGER_BYTES, close_timeout, linger_time},
+    Prepared, blocking::transport::close_timeout,
 };
 
 /// A WebSocket connection under tokio: whole messages in and out.
@@ -56,51 +52,6 @@ pub struct Connection<S> {
     pub(super) ending: Option<Box<Ending>>,
     /// Set once the connection has ended, and how.
     pub(super) end: Option<Result<(), Error>>,
-}
-
-/// Upgrades an accepted stream, within 10 seconds, with the default [`Upgrader`].
-///
-/// For subprotocols, callbacks and checks of the origin, upgrade with an [`Upgrader`] of your own
-/// and pass what it returns to [`Connection::server`].
-///
-/// # Errors
-/// [`UpgradeError`]; the client was told.
-///
-/// # Cancel safety
-/// Not cancel-safe: the stream is dropped.
-pub async fn accept<S: AsyncRead + AsyncWrite + Unpin>(
-    mut stream: S,
-) -> Result<Connection<S>, UpgradeError> {
-    const TIMEOUT: Duration = Duration::from_secs(10);
-    let upgrader = Upgrader::new();
-    let upgraded = timeout(TIMEOUT, wscore::tokio::upgrade(&upgrader, &mut stream)).await;
-    let error = match upgraded {
-        Ok(Ok(upgraded)) => return Ok(Connection::server(stream, upgraded)),
-        Ok(Err(error)) => error,
-        Err(_) => UpgradeError::Io(io::ErrorKind::TimedOut.into()),
-    };
-    let mut left = LINGER_BYTES;
-    let lingering = poll_fn(|cx| poll_linger(&mut stream, &mut false, &mut left, cx));
-    // The client may be gone already, which changes nothing.
-    let _ = timeout(linger_time(Role::Server), lingering).await;
-    Err(error)
-}
-
-/// Connects to a server, within 30 seconds, with the default [`Dialer`].
-///
-/// For subprotocols, headers and TLS, dial with a [`Dialer`] of your own and pass what it returns
-/// to [`Connection::client`].
-///
-/// # Errors
-/// [`DialError`].
-///
-/// # Cancel safety
-/// Cancel-safe: there is no connection then.
-pub async fn connect(url: &str) -> Result<Connection<TcpStream>, DialError> {
-    let (stream, handshake) = wscore::tokio::dial(&Dialer::new(), url).await?;
-    // A message is not to wait for the next one.
-    stream.get_ref().set_nodelay(true)?;
-    Ok(Connection::client(stream, handshake))
 }
 
 impl<S> Connection<S> {

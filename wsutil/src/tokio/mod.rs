@@ -6,6 +6,7 @@ mod connection;
 mod io;
 #[cfg(feature = "json")]
 mod json;
+mod opening;
 mod poll;
 mod reply;
 mod split;
@@ -13,6 +14,9 @@ mod split;
 mod stream;
 mod tasks;
 
-pub use connection::{Connection, accept, connect};
+pub use connection::Connection;
+pub use opening::{accept, connect};
+#[cfg(feature = "deflate")]
+pub use opening::{accept_deflate, connect_deflate};
 pub use reply::Reply;
 pub use split::{Flusher, Receiver, Sender};

@@ -12,6 +12,7 @@
 
 mod allocations;
 mod cases;
+mod compressed;
 #[path = "../../../tests/suite/counting.rs"]
 mod counting;
 mod deflate_cases;
