@@ -11,6 +11,15 @@ const WebSocket = createRequire(import.meta.url)('ws');
 // Around every form of length, and up to our limit; the same in the other languages.
 const SIZES = [0, 1, 125, 126, 65535, 65536, 1 << 20, 16 << 20];
 
+// What is asked for; without it compression is offered all the same, as it is by default.
+const COMPRESSION = {
+  alone: { serverNoContextTakeover: true, clientNoContextTakeover: true, threshold: 0 },
+  takeover: { threshold: 0 },
+  bits: { serverMaxWindowBits: 10, clientMaxWindowBits: 11, threshold: 0 },
+};
+const options = (compression) =>
+  compression ? { perMessageDeflate: COMPRESSION[compression] } : {};
+
 const binary = (size) => ({ data: randomBytes(size), isBinary: true });
 
 // So many bytes, in characters of every length.
@@ -21,9 +30,9 @@ const text = (size) => ({
 
 const send = (socket, { data, isBinary }) => socket.send(data, { binary: isBinary });
 
-async function checkEcho(socket) {
-  // It is offered by default, and none of ours takes it.
-  assert.equal(socket.extensions, '', 'an extension was agreed on');
+async function checkEcho(socket, compression) {
+  const extensions = compression ? 'permessage-deflate' : '';
+  assert.equal(socket.extensions, extensions, `agreed on '${socket.extensions}'`);
   const received = on(socket, 'message', { close: ['close'] });
   const checkBack = async ({ data, isBinary }) => {
     const { value, done } = await received.next();
@@ -31,7 +40,8 @@ async function checkEcho(socket) {
     assert(!done, `${kind} did not come back`);
     assert(value[1] === isBinary && value[0].equals(data), `${kind} came back changed`);
   };
-  for (const size of SIZES) {
+  // Noise of 16 MiB takes long to compress.
+  for (const size of compression ? SIZES.slice(0, -1) : SIZES) {
     for (const message of [binary(size), text(size)]) {
       send(socket, message);
       await checkBack(message);
@@ -75,10 +85,10 @@ async function checkClose(socket) {
   await checkClosed(socket, 4000);
 }
 
-async function client(url) {
-  const socket = new WebSocket(url);
+async function client(url, compression) {
+  const socket = new WebSocket(url, options(compression));
   await once(socket, 'open');
-  await checkEcho(socket);
+  await checkEcho(socket, compression);
   await checkClose(socket);
   const another = new WebSocket(url);
   await once(another, 'open');
@@ -88,8 +98,8 @@ async function client(url) {
 }
 
 const serve = {
-  async check(socket) {
-    await checkEcho(socket);
+  async check(socket, compression) {
+    await checkEcho(socket, compression);
     await checkClose(socket);
     return 'every message came back; we closed';
   },
@@ -111,13 +121,13 @@ const serve = {
   },
 };
 
-async function server(how = 'check') {
-  const listener = new WebSocket.Server({ host: '127.0.0.1', port: 0 });
+async function server(how = 'check', compression) {
+  const listener = new WebSocket.Server({ host: '127.0.0.1', port: 0, ...options(compression) });
   await once(listener, 'listening');
   const { address, port } = listener.address();
   console.log(`listening on ws://${address}:${port}/`);
   const [socket] = await once(listener, 'connection');
-  const summary = await serve[how](socket);
+  const summary = await serve[how](socket, compression);
   listener.close();
   return summary;
 }

@@ -42,7 +42,7 @@ start() {
   echo "error: $* did not start: $(cat "$interop/server.log")" >&2
   exit 1
 }
-start_example() { start "$target/release/examples/$1" --listen 127.0.0.1:0; }
+start_example() { start "$target/release/examples/$1" --listen 127.0.0.1:0 "${@:2}"; }
 # Ends the server as Ctrl-C does, which is a clean end.
 stop() {
   { kill -INT "$server" && wait "$server"; } || fail "not a clean end: $(cat "$interop/server.log")"
@@ -66,20 +66,21 @@ choose() {
   command=(timeout 60 "${command[@]}")
 }
 
-# connect EXAMPLE: the peer checks this server, which runs.
+# connect EXAMPLE [COMPRESSION]: the peer checks this server, which runs.
 connect() {
   local said
-  if said=$("${command[@]}" client "$url" 2>&1); then
-    echo "$peer connects to $1: $said"
+  if said=$("${command[@]}" client "$url" "${@:2}" 2>&1); then
+    echo "$peer connects to $*: $said"
   else
-    fail "$peer connects to $1: exit code $?, and $1 said: $(cat "$interop/server.log")"$'\n'"$said"
+    fail "$peer connects to $*: exit code $?, and $1 said: $(cat "$interop/server.log")"$'\n'"$said"
   fi
 }
 
 # serve HOW CLIENT EXPECTED: the peer serves this client of ours, which is to say what is expected.
 serve() {
   local said status=0
-  start "${command[@]}" server "$1"
+  # How may be two words, the second one the compression.
+  start "${command[@]}" server $1
   said=$("$2" "$url"; echo "exit code $?")
   wait "$server" || status=$?
   server=""
@@ -106,6 +107,24 @@ for peer in "${peers[@]}"; do
     $'error: peer broke the protocol: text message is not valid UTF-8\nexit code 1'
   serve drop echo_client $'error: peer went without a close frame\nexit code 1'
   serve echo chat $'connected\nhello\npong 0\nclosed: 1000 (normal closure) \nexit code 0'
+done
+
+# Compression: what each side asks for, with what the other does.
+for peer in websockets ws; do
+  [[ " ${peers[*]} " = *" $peer "* ]] || continue
+  choose "$peer"
+  for example in "echo --takeover" "echo_tokio --deflate" "echo_epoll --takeover --window-bits 10" \
+    echo_deflate_stream; do
+    start_example $example
+    for compression in alone takeover bits; do connect "$example" "$compression"; done
+    stop
+  done
+  for compression in alone takeover bits; do
+    for options in "--takeover" "--deflate" "--takeover --window-bits 11"; do
+      compressing_client() { echo_client $options "$1"; }
+      serve "check $compression" compressing_client 'exit code 0'
+    done
+  done
 done
 
 expect() { [ "$1" = "$2" ] || fail "$(printf 'expected:\n%s\ngot:\n%s\n' "$1" "$2")"; }
