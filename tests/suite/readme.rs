@@ -6,6 +6,7 @@ use wscore::{
     CloseCode, DeadlineStream, Dialer, Frame, Headers, Origin, Rejection, Replay, Upgraded,
     Upgrader, random_mask, write_frame,
 };
+use wsflate::{Config, Deflate};
 use wsutil::{Connection, Deadlines, Limits, Prepared};
 
 #[allow(dead_code, reason = "compiled, not run: the server would wait for a client")]
@@ -54,6 +55,24 @@ fn connection(stream: TcpStream, upgraded: Upgraded) -> Result<(), Box<dyn Error
     Ok(())
 }
 
+#[allow(dead_code, reason = "compiled, not run: the server would wait for a client")]
+fn compressing(stream: TcpStream) -> Result<(), Box<dyn Error>> {
+    let deflate = Deflate::new(Config::TAKEOVER);
+    let mut connection = wsutil::accept_deflate(stream, &deflate)?;
+    connection.send("welcome")?;
+    Ok(())
+}
+
+#[allow(dead_code, reason = "compiled, not run: the server would wait for a client")]
+fn compressing_by_hand(mut stream: TcpStream) -> Result<(), Box<dyn Error>> {
+    let deflate = Deflate::default();
+    let upgraded = Upgrader::new().negotiate(&deflate).upgrade(&mut stream)?;
+    let mut connection = Connection::server(stream, upgraded).with_deflate(&deflate);
+    connection.set_compression(false);
+    connection.send("a secret beside what others wrote")?;
+    Ok(())
+}
+
 /// The lines of a text without comment signs and space, as one word.
 fn squeezed(text: &str) -> String {
     text.lines()
@@ -71,7 +90,7 @@ fn every_program_of_the_readme_is_compiled() {
     let readme = include_str!("../../README.md");
     let programs: Vec<_> =
         readme.split("```rust\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
-    assert_eq!(programs.len(), 10);
+    assert_eq!(programs.len(), 12);
     for program in programs {
         assert!(compiled.contains(&squeezed(program)), "not compiled anywhere:\n{program}");
     }

@@ -20,8 +20,10 @@ use wsflate::{Compressor, Config, Decompressor, Deflate, Direction, WindowBits};
 /// Payloads: JSON of these sizes, and bytes that cannot be compressed.
 const COLUMNS: [&str; 6] = ["64 B", "350 B", "1 KiB", "16 KiB", "1 KiB noise", "16 KiB noise"];
 
-/// Messages that take turns, so that no two in a row are the same.
-const MESSAGES: usize = 64;
+/// Messages that take turns: more than any window holds, so that none is found again whole.
+fn count(size: usize) -> usize {
+    (160 << 10) / size
+}
 
 /// Connections that take turns with the compressors, for more of them than there are compressors.
 const CONNECTIONS: usize = 100;
@@ -36,7 +38,7 @@ fn payloads(column: &str) -> Vec<Vec<u8>> {
         seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (seed >> 33) as usize
     };
-    (0..MESSAGES)
+    (0..count(size))
         .map(|_| {
             if column.ends_with("noise") {
                 return (0..size).map(|_| random() as u8).collect();
@@ -200,18 +202,20 @@ fn main() {
         let len = messages[0].len();
         for mut way in ways() {
             let mut out = Vec::new();
-            // Several rounds, so that windows are full.
-            let rounds = if way.takeover { 1 + (64 << 10) / (len * MESSAGES) } else { 1 };
             let mut all = 0;
-            for _ in 0..rounds * if way.name.contains("turns") { CONNECTIONS } else { 1 } {
+            // The second time the windows are full: of each connection, if they take turns.
+            let connections = if way.name.contains("turns") { CONNECTIONS } else { 1 };
+            for _ in 0..2 {
                 all = 0;
                 for message in &messages {
-                    out.clear();
-                    (way.compress)(message, &mut out);
+                    for _ in 0..connections {
+                        out.clear();
+                        (way.compress)(message, &mut out);
+                    }
                     all += out.len();
                 }
             }
-            sizes.push((way.name, column, (len * MESSAGES) as f64 / all as f64));
+            sizes.push((way.name, column, (len * messages.len()) as f64 / all as f64));
             measure(&mut criterion, &mut way, column, &messages);
         }
     }
@@ -222,7 +226,8 @@ fn main() {
 
 fn measure(criterion: &mut Criterion, way: &mut Way, column: &str, messages: &[Vec<u8>]) {
     let len = messages[0].len();
-    let mut next = 0;
+    let (mut turn, mut next) = (0, 0);
+    let connections = if way.name.contains("turns") { CONNECTIONS } else { 1 };
     let mut out = Vec::new();
     let mut group = criterion.benchmark_group("compress");
     group.throughput(Throughput::Bytes(len as u64));
@@ -230,7 +235,8 @@ fn measure(criterion: &mut Criterion, way: &mut Way, column: &str, messages: &[V
         bencher.iter(|| {
             out.clear();
             (way.compress)(black_box(&messages[next]), &mut out);
-            next = (next + 1) % MESSAGES;
+            turn += 1;
+            next = (turn / connections) % messages.len();
         });
     });
     group.finish();
@@ -267,7 +273,7 @@ fn measure(criterion: &mut Criterion, way: &mut Way, column: &str, messages: &[V
                     assert_eq!(out.len(), message.len());
                 }
                 elapsed += begin.elapsed();
-                left = left.saturating_sub(MESSAGES);
+                left = left.saturating_sub(payloads.len());
             }
             elapsed
         });

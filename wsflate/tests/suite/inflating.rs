@@ -385,7 +385,8 @@ proptest! {
 #[test]
 fn many_large_messages_that_take_over_in_small_pieces() {
     // Words at all distances, so that references go around the window.
-    let words: Vec<String> = (0..2000u32).map(|i| format!("w{} ", i.wrapping_mul(2_654_435_761) >> 12)).collect();
+    let words: Vec<String> =
+        (0..2000u32).map(|i| format!("w{} ", i.wrapping_mul(2_654_435_761) >> 12)).collect();
     let mut seed = 1u64;
     let mut random = move || {
         seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
