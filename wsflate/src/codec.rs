@@ -34,7 +34,7 @@ pub trait Compress: Send {
 /// Decompresses raw DEFLATE (RFC 1951).
 pub trait Decompress: Send {
     /// Decompresses as much of the input as there is room for. Behind a final block it goes on with
-    /// the next byte (RFC 7692 §7.2.3.4).
+    /// the next byte (RFC 7692 §7.2.3.4). Room behind what is written may be overwritten.
     ///
     /// # Errors
     /// [`InvalidData`] from then on: the data is not DEFLATE, or refers to what is outside of the

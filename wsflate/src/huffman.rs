@@ -85,9 +85,9 @@ pub(crate) struct Table<const PRIMARY: usize, const SIZE: usize> {
     entries: [Entry; SIZE],
 }
 
-/// The lengths of literals and lengths: 286 symbols with codes of up to 15 bits take at most 1,334
-/// entries behind 10 bits.
-pub(crate) type Literals = Table<10, 1334>;
+/// Literals and lengths: 286 symbols with codes of up to 15 bits take at most 852 entries behind
+/// 9 bits.
+pub(crate) type Literals = Table<9, 852>;
 /// Distances: 30 symbols take at most 402 entries behind 8 bits.
 pub(crate) type Distances = Table<8, 402>;
 /// Code lengths: 19 symbols with codes of up to 7 bits.
@@ -220,9 +220,11 @@ impl<const PRIMARY: usize, const SIZE: usize> Table<PRIMARY, SIZE> {
                 }
                 (table + (reversed >> PRIMARY), table + (1 << table_bits), 1 << (len - PRIMARY))
             };
+            // A slice of its own, so that each place is known to be in it.
+            let (places, _) = self.entries.split_at_mut(stop);
             let mut index = start;
-            while index < stop {
-                self.entries[index] = entry;
+            while index < places.len() {
+                places[index] = entry;
                 index += step;
             }
             counts[len] -= 1;

@@ -152,6 +152,31 @@ impl Bits {
         self.count -= count;
     }
 
+    /// A length and a distance, both or none.
+    #[inline(always)]
+    fn reference(
+        &mut self,
+        entry: Entry,
+        base: u32,
+        distances: &Distances,
+    ) -> Result<(usize, usize), Stop> {
+        let mut bits = Self { ..*self };
+        bits.skip(entry.len());
+        let Some(extra) = bits.take(entry.extra()) else { return Err(Stop::Input) };
+        let len = base + extra;
+        let entry = distances.lookup(bits.bits);
+        let Symbol::Base(base) = entry.symbol() else {
+            return Err(if bits.count < 15 { Stop::Input } else { Stop::Invalid });
+        };
+        if bits.count < entry.len() + entry.extra() {
+            return Err(Stop::Input);
+        }
+        bits.skip(entry.len());
+        let distance = base + bits.take(entry.extra()).unwrap_or(0);
+        *self = bits;
+        Ok((len as usize, distance as usize))
+    }
+
     /// Leaves the byte of which some bits were used.
     const fn align(&mut self) {
         self.skip(self.count % 8);
@@ -180,7 +205,7 @@ impl Output<'_> {
 
     /// Appends what lies `distance` bytes back, in the window where it is further than this call.
     #[inline(always)]
-    fn copy(&mut self, window: &Window, mut distance: usize, mut len: usize) {
+    fn copy(&mut self, window: &Window, distance: usize, mut len: usize) {
         if distance > self.len {
             let back = distance - self.len;
             let from_window = len.min(back);
@@ -188,6 +213,30 @@ impl Output<'_> {
             self.len += from_window;
             len -= from_window;
         }
+        if distance >= CHUNK && self.left() >= len + CHUNK {
+            self.copy_chunks(distance, len);
+        } else {
+            self.copy_exactly(distance, len);
+        }
+    }
+
+    /// Copies whole chunks: what is behind the last byte is overwritten, and to be written yet.
+    #[inline(always)]
+    fn copy_chunks(&mut self, distance: usize, len: usize) {
+        let mut copied = 0;
+        while copied < len {
+            let at = self.len + copied;
+            if let Some(chunk) = self.room[at - distance..].first_chunk::<CHUNK>().copied() {
+                if let Some(place) = self.room[at..].first_chunk_mut() {
+                    *place = chunk;
+                }
+            }
+            copied += CHUNK;
+        }
+        self.len += len;
+    }
+
+    fn copy_exactly(&mut self, mut distance: usize, mut len: usize) {
         // What was copied may be referred to again: the copies double.
         while len > 0 {
             let from = self.len - distance;
@@ -199,6 +248,9 @@ impl Output<'_> {
         }
     }
 }
+
+/// References are copied in pieces of so many bytes where there is room.
+const CHUNK: usize = 16;
 
 impl Inflate {
     /// For data that refers at most this far back.
@@ -409,13 +461,6 @@ impl Inflate {
         Ok(State::Symbols { fixed: false })
     }
 
-    /// Why there is no code for a literal or a length.
-    #[cold]
-    const fn none(&self) -> Stop {
-        // With fewer bits than a code can have, the rest may be what is missing.
-        if self.bits.count < 15 { Stop::Input } else { Stop::Invalid }
-    }
-
     #[inline(always)]
     fn symbols(
         &mut self,
@@ -425,67 +470,55 @@ impl Inflate {
         input: &mut &[u8],
         output: &mut Output<'_>,
     ) -> Result<State, Stop> {
-        loop {
+        // In registers while the loop goes round.
+        let mut bits = core::mem::take(&mut self.bits);
+        let end = loop {
             // A length and a distance have at most 48 bits.
-            if self.bits.count < 48 {
-                self.bits.fill(input);
+            if bits.count < 48 {
+                bits.fill(input);
             }
-            let entry = literals.lookup(self.bits.bits);
-            if entry.len() > self.bits.count {
-                return Err(Stop::Input);
+            let entry = literals.lookup(bits.bits);
+            if entry.len() > bits.count {
+                break Err(Stop::Input);
             }
             if let Some(byte) = entry.literal() {
                 let Some(place) = output.room.get_mut(output.len) else {
-                    return Err(Stop::Output);
+                    break Err(Stop::Output);
                 };
                 *place = byte;
                 output.len += 1;
-                self.bits.skip(entry.len());
+                bits.skip(entry.len());
                 continue;
             }
             let base = match entry.symbol() {
                 Symbol::Base(base) => base,
                 Symbol::End => {
-                    self.bits.skip(entry.len());
-                    return Ok(self.end_block());
+                    bits.skip(entry.len());
+                    break Ok(None);
                 }
-                _ => return Err(self.none()),
+                // With fewer bits than a code can have, the rest may be what is missing.
+                _ => break Err(if bits.count < 15 { Stop::Input } else { Stop::Invalid }),
             };
-            let (len, distance) = self.reference(entry, base, distances)?;
+            let (len, distance) = match bits.reference(entry, base, distances) {
+                Ok(reference) => reference,
+                Err(stop) => break Err(stop),
+            };
             if distance > self.window.size() || distance > self.window.len() + output.len {
-                return Err(Stop::Invalid);
+                break Err(Stop::Invalid);
             }
             if output.left() < len {
-                #[allow(clippy::cast_possible_truncation, reason = "at most 258 and 32,768")]
-                return Ok(State::Copy { fixed, len: len as u16, distance: distance as u16 });
+                break Ok(Some((len, distance)));
             }
             output.copy(&self.window, distance, len);
-        }
-    }
-
-    /// A length and a distance, both or none.
-    #[inline(always)]
-    fn reference(
-        &mut self,
-        entry: Entry,
-        base: u32,
-        distances: &Distances,
-    ) -> Result<(usize, usize), Stop> {
-        let mut bits = Bits { ..self.bits };
-        bits.skip(entry.len());
-        let Some(extra) = bits.take(entry.extra()) else { return Err(Stop::Input) };
-        let len = base + extra;
-        let entry = distances.lookup(bits.bits);
-        let Symbol::Base(base) = entry.symbol() else {
-            return Err(if bits.count < 15 { Stop::Input } else { Stop::Invalid });
         };
-        if bits.count < entry.len() + entry.extra() {
-            return Err(Stop::Input);
-        }
-        bits.skip(entry.len());
-        let distance = base + bits.take(entry.extra()).unwrap_or(0);
         self.bits = bits;
-        Ok((len as usize, distance as usize))
+        Ok(match end? {
+            None => self.end_block(),
+            #[allow(clippy::cast_possible_truncation, reason = "at most 258 and 32,768")]
+            Some((len, distance)) => {
+                State::Copy { fixed, len: len as u16, distance: distance as u16 }
+            }
+        })
     }
 
     fn copy(
