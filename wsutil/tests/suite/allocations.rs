@@ -207,6 +207,39 @@ fn figures_readers_and_writers_allocate_nothing_and_helpers_once_a_message() {
 }
 
 #[test]
+fn figures_a_compressed_message_in_the_steady_state_allocates_nothing() {
+    use wsflate::{Agreed, Config, Deflate, Direction, WindowBits};
+
+    // Each message by itself, so that the same burst can come again and again.
+    let deflate = Deflate::new(Config::default());
+    let direction = Direction { takeover: false, window: WindowBits::MAX };
+    let agreed = Agreed { send: direction, receive: direction };
+    for size in [100, 350, 1024, 16 << 10] {
+        let text: String = (0..)
+            .flat_map(|i: u32| format!("{i},").into_bytes())
+            .take(size)
+            .map(char::from)
+            .collect();
+        let mut client = Endpoint::new(Role::Client);
+        client.set_deflate(&deflate, agreed);
+        for _ in 0..4 {
+            client.sending().message(&*text).unwrap();
+        }
+        let burst = client.pieces().collect::<Vec<_>>().concat();
+        let mut endpoint = Endpoint::new(Role::Server);
+        endpoint.set_deflate(&deflate, agreed);
+        let peer = Plain(Peer::new(&burst, 2));
+        let mut connection = Connection::from_parts(peer, endpoint, Handshake::default());
+        echo(&mut connection);
+        connection.get_mut().0.bursts = 100;
+        let mut messages = 0;
+        let (times, _) = allocated(|| messages = echo(&mut connection));
+        println!("compressed: {times} allocations for {messages} messages of {size} B");
+        assert_eq!((times, messages), (0, 400));
+    }
+}
+
+#[test]
 fn figures_an_idle_connection_holds_nothing() {
     let small = burst(&[125]);
     let large = burst(&[512 << 10]);
