@@ -6,7 +6,7 @@ use crate::{InvalidData, WindowBits};
 
 /// How far a codec came in one call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Step {
+pub struct CodecStep {
     /// How many bytes of the input it used.
     pub read: usize,
     /// How many bytes of the room it filled.
@@ -21,7 +21,7 @@ pub struct Step {
 pub trait Compress: Send {
     /// Compresses as much of the input as there is room for. With `flush` all of it is to come out,
     /// up to the end of a byte, behind an empty stored block: `00 00 ff ff`.
-    fn compress(&mut self, input: &[u8], room: &mut [u8], flush: bool) -> Step;
+    fn compress(&mut self, input: &[u8], room: &mut [u8], flush: bool) -> CodecStep;
 
     /// Forgets what was compressed.
     fn reset(&mut self);
@@ -39,7 +39,7 @@ pub trait Decompress: Send {
     /// # Errors
     /// [`InvalidData`] from then on: the data is not DEFLATE, or refers to what is outside of the
     /// window.
-    fn decompress(&mut self, input: &[u8], room: &mut [u8]) -> Result<Step, InvalidData>;
+    fn decompress(&mut self, input: &[u8], room: &mut [u8]) -> Result<CodecStep, InvalidData>;
 
     /// Whether all input is used, and another block may begin.
     fn is_between_blocks(&self) -> bool;

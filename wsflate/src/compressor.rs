@@ -39,6 +39,7 @@ pub struct Compressor {
     /// Whether a message has begun, and whether it has any bytes that are not flushed.
     is_open: bool,
     is_dirty: bool,
+    failed: bool,
 }
 
 /// What a call is to bring to an end.
@@ -53,7 +54,8 @@ pub enum Flush {
 }
 
 /// The least room that a [`Compressor`] is given, in bytes: some of what comes out is held back, and
-/// zlib wants room for more than the end of what it flushes.
+/// zlib wants room for more than the end of what it flushes. Where that fills the room exactly, it
+/// ends it once more, with 5 bytes.
 pub const MIN_ROOM: usize = 16;
 
 /// How far a message came in one call.
@@ -82,6 +84,7 @@ impl Compressor {
             held_len: 0,
             is_open: false,
             is_dirty: false,
+            failed: false,
         }
     }
 
@@ -106,7 +109,7 @@ impl Compressor {
     /// Compresses as much of a message as there is room for: at least [`MIN_ROOM`] bytes.
     ///
     /// # Errors
-    /// [`CodecError`] if the codec did not flush; that of this crate does.
+    /// [`CodecError`], from then on, if the codec did not flush; that of this crate does.
     ///
     /// # Panics
     /// If there is less room.
@@ -117,6 +120,9 @@ impl Compressor {
         flush: Flush,
     ) -> Result<Progress, CodecError> {
         assert!(room.len() >= MIN_ROOM, "less room than is needed to go on");
+        if self.failed {
+            return Err(CodecError);
+        }
         self.is_open = true;
         self.is_dirty |= !input.is_empty();
         if !self.is_dirty {
@@ -196,6 +202,8 @@ impl Compressor {
             return Ok(progress);
         }
         if self.held_len < 4 || self.held != TAIL {
+            self.failed = true;
+            self.codec = None;
             return Err(CodecError);
         }
         if flush == Flush::Message {
@@ -231,9 +239,10 @@ impl Compressor {
     /// Takes note of a message that the peer got compressed otherwise, such as prepared for many:
     /// the ones behind it can refer to it as if it had been compressed here.
     ///
-    /// Must not be called inside a message.
+    /// # Panics
+    /// Inside a message.
     pub fn skip(&mut self, message: &[u8]) {
-        debug_assert!(!self.is_open);
+        assert!(!self.is_open, "a message is open");
         if !self.direction.takeover {
             return;
         }

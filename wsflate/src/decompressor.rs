@@ -90,7 +90,8 @@ impl Decompressor {
         let mut end = out.len();
         let mut room = (4 * payload.len()).clamp(64, 64 * 1024);
         loop {
-            out.resize(end + room, 0);
+            let most = usize::try_from(limit - self.written.min(limit)).unwrap_or(usize::MAX);
+            out.resize(end + room.min(most), 0);
             let progress = self.decompress(rest, &mut out[end..], true, limit);
             end += progress.map_or(0, |progress| progress.written);
             let progress = progress.inspect_err(|_| out.truncate(end))?;

@@ -88,6 +88,15 @@ impl Deflate {
         // We may always do with less than we are allowed to.
         agreed.send.takeover &= self.config().send_takeover;
         agreed.send.window = agreed.send.window.min(self.config().send_window);
+        if role == Role::Client {
+            // RFC 7692 §7.1.1.2, §7.1.2.2: what a client offers of itself it keeps, whichever of its
+            // offers was taken.
+            for offer in self.all_offers().filter(|offer| offer.fits(&parameters)) {
+                let promised = offer.agreed(role).send;
+                agreed.send.takeover &= promised.takeover;
+                agreed.send.window = agreed.send.window.min(promised.window);
+            }
+        }
         Some(agreed)
     }
 

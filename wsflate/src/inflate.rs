@@ -8,7 +8,7 @@ use alloc::{boxed::Box, vec::Vec};
 
 use crate::{
     InvalidData, WindowBits,
-    codec::{Decompress, Step},
+    codec::{CodecStep, Decompress},
     huffman::{
         CODE_LENGTHS, CodeLengths, DISTANCES, Distances, Entry, FIXED_DISTANCES, FIXED_LITERALS,
         LITERALS, Literals, Symbol,
@@ -546,7 +546,7 @@ fn lengths_state(counts: Counts, read: usize) -> State {
 }
 
 impl Decompress for Inflate {
-    fn decompress(&mut self, input: &[u8], output: &mut [u8]) -> Result<Step, InvalidData> {
+    fn decompress(&mut self, input: &[u8], output: &mut [u8]) -> Result<CodecStep, InvalidData> {
         if self.failed {
             return Err(InvalidData);
         }
@@ -560,7 +560,7 @@ impl Decompress for Inflate {
             return Err(InvalidData);
         }
         let wants_room = matches!(stop, Stop::Output);
-        Ok(Step { read: input.len() - rest.len(), written, wants_room })
+        Ok(CodecStep { read: input.len() - rest.len(), written, wants_room })
     }
 
     fn is_between_blocks(&self) -> bool {

@@ -56,7 +56,7 @@ mod window;
 #[cfg(feature = "std")]
 mod zlib;
 
-pub use codec::{Codec, Compress, Decompress, Step};
+pub use codec::{Codec, CodecStep, Compress, Decompress};
 pub use compressor::{CodecError, Compressor, Flush, MIN_ROOM, Progress};
 pub use config::Config;
 pub use decompressor::{DecompressError, Decompressor, InvalidData};

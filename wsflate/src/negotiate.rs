@@ -84,9 +84,15 @@ fn answer(config: &Config, offer: &Parameters) -> Option<Parameters> {
 /// assert_eq!(wsflate::confirm(&[offer], &answer), Err(ParametersError::NotOffered));
 /// ```
 pub fn confirm(offers: &[Parameters], answer: &Parameters) -> Result<(), ParametersError> {
-    let fits = offers.iter().any(|offer| {
-        let takeover = answer.server_no_context_takeover || !offer.server_no_context_takeover;
-        let server_window = match (offer.server_max_window_bits, answer.server_max_window_bits) {
+    let fits = offers.iter().any(|offer| offer.fits(answer));
+    if fits { Ok(()) } else { Err(ParametersError::NotOffered) }
+}
+
+impl Parameters {
+    /// Whether an answer keeps to this offer.
+    pub(crate) fn fits(&self, answer: &Self) -> bool {
+        let takeover = answer.server_no_context_takeover || !self.server_no_context_takeover;
+        let server_window = match (self.server_max_window_bits, answer.server_max_window_bits) {
             (Some(most), Some(bits)) => bits <= most,
             (Some(_), None) => false,
             (None, _) => true,
@@ -96,15 +102,12 @@ pub fn confirm(offers: &[Parameters], answer: &Parameters) -> Result<(), Paramet
             // RFC 7692 §7.1.2.2: an answer has a value.
             ClientMaxWindowBits::Supported => false,
             ClientMaxWindowBits::Bits(_) => {
-                offer.client_max_window_bits != ClientMaxWindowBits::Absent
+                self.client_max_window_bits != ClientMaxWindowBits::Absent
             }
         };
         takeover && server_window && client_window
-    });
-    if fits { Ok(()) } else { Err(ParametersError::NotOffered) }
-}
+    }
 
-impl Parameters {
     /// What an answer means for this role.
     #[must_use]
     pub const fn agreed(&self, role: Role) -> Agreed {

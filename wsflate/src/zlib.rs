@@ -4,7 +4,7 @@ use std::{boxed::Box, fmt};
 
 use zlib_rs::{Deflate, DeflateConfig, DeflateFlush, Method, Status, Strategy};
 
-use crate::{Codec, Compress, Step, WindowBits};
+use crate::{Codec, CodecStep, Compress, WindowBits};
 
 /// The compressor of zlib-rs, a zlib in Rust.
 #[derive(Clone, Copy, Debug)]
@@ -43,14 +43,14 @@ impl fmt::Debug for Compressor {
 }
 
 impl Compress for Compressor {
-    fn compress(&mut self, input: &[u8], room: &mut [u8], flush: bool) -> Step {
+    fn compress(&mut self, input: &[u8], room: &mut [u8], flush: bool) -> CodecStep {
         let before = (self.deflate.total_in(), self.deflate.total_out());
         let flush = if flush { DeflateFlush::SyncFlush } else { DeflateFlush::NoFlush };
         let status = self.deflate.compress(input, room, flush);
         debug_assert!(matches!(status, Ok(Status::Ok | Status::BufError)));
         let count = |now: u64, before: u64| usize::try_from(now - before).unwrap_or(usize::MAX);
         let written = count(self.deflate.total_out(), before.1);
-        Step {
+        CodecStep {
             read: count(self.deflate.total_in(), before.0),
             written,
             // Asked again with nothing left to say, zlib says nothing.

@@ -234,7 +234,8 @@ impl Decoder {
     /// RFC 6455 §10.4: the limits hold for the message, whatever its frames are.
     #[inline]
     const fn check_size(&self, len: u64, fragments: u32, rsv: Rsv) -> Result<(), MessageError> {
-        let most = if rsv.is_empty() { self.limits.message } else { self.limits.compressed() };
+        let most =
+            if rsv.is_empty() { self.limits.message } else { self.limits.compressed(fragments) };
         if len > most {
             return Err(MessageError::TooLarge { limit: self.limits.message });
         }

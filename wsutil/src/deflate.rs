@@ -217,12 +217,14 @@ struct Deflating {
     compressor: Compressor,
     /// Whether messages that begin from now on are to be compressed.
     is_on: bool,
+    /// The codec failed inside a message: the peer cannot understand what comes behind.
+    is_broken: bool,
 }
 
 impl Deflater {
     pub(crate) fn new(deflate: &Deflate, agreed: Agreed) -> Self {
         let compressor = Compressor::new(deflate, agreed.send);
-        Self(Some(Box::new(Deflating { compressor, is_on: true })))
+        Self(Some(Box::new(Deflating { compressor, is_on: true, is_broken: false })))
     }
 
     /// Whether nothing is to be done.
@@ -240,7 +242,7 @@ impl Deflater {
 
     /// What is sent for a whole message; `None` if it is to be sent as it is.
     pub(crate) fn message(&mut self, message: &[u8]) -> Result<Option<Compressed>, SendError> {
-        let Some(deflating) = &mut self.0 else { return Ok(None) };
+        let Some(deflating) = self.whole()? else { return Ok(None) };
         if !deflating.is_on || !deflating.compressor.is_worth(message.len()) {
             return Ok(None);
         }
@@ -259,7 +261,7 @@ impl Deflater {
         first: bool,
         fin: bool,
     ) -> Result<Option<Compressed>, SendError> {
-        let Some(deflating) = &self.0 else { return Ok(None) };
+        let Some(deflating) = self.whole()? else { return Ok(None) };
         let is_wanted = if first {
             deflating.is_on && (!fin || deflating.compressor.is_worth(piece.len()))
         } else {
@@ -272,15 +274,28 @@ impl Deflater {
     }
 
     /// The payload that was compressed for many, if this is one of them: the peer is to get it.
-    pub(crate) fn prepared<'p>(&mut self, message: &'p crate::Prepared) -> Option<&'p [u8]> {
-        let deflating = self.0.as_mut().filter(|deflating| deflating.is_on)?;
-        let frame = message.compressed(deflating.compressor.direction().window)?;
-        deflating.compressor.skip(message.payload());
-        Some(frame)
+    pub(crate) fn prepared<'p>(
+        &mut self,
+        message: &'p crate::Prepared,
+    ) -> Result<Option<&'p [u8]>, SendError> {
+        let Some(deflating) = self.whole()?.filter(|deflating| deflating.is_on) else {
+            return Ok(None);
+        };
+        let window = deflating.compressor.direction().window;
+        Ok(message.compressed(window).inspect(|_| deflating.compressor.skip(message.payload())))
+    }
+
+    /// What compresses, unless it failed so that nothing can be sent any more.
+    fn whole(&mut self) -> Result<Option<&mut Deflating>, SendError> {
+        match self.0.as_deref_mut() {
+            Some(deflating) if deflating.is_broken => Err(SendError::NotCompressed),
+            deflating => Ok(deflating),
+        }
     }
 
     fn compress(&mut self, bytes: &[u8], flush: Flush) -> Result<Compressed, SendError> {
         let Some(deflating) = &mut self.0 else { return Err(SendError::NotCompressed) };
+        let has_begun = deflating.compressor.is_inside_message();
         let mut compressed = Compressed { bytes: pool::take(), len: 0 };
         let mut rest = bytes;
         loop {
@@ -288,8 +303,12 @@ impl Deflater {
             let Ok(Progress { read, written, done }) =
                 deflating.compressor.compress(rest, room, flush)
             else {
-                // The peer has seen nothing of it, and understands what is not compressed.
-                self.0 = None;
+                if has_begun {
+                    deflating.is_broken = true;
+                } else {
+                    // The peer has seen nothing of it, and understands what is not compressed.
+                    self.0 = None;
+                }
                 return Err(SendError::NotCompressed);
             };
             rest = &rest[read..];

@@ -79,8 +79,11 @@ impl Deflater {
     ) -> Result<Option<Compressed>, SendError> {
         Ok(None)
     }
-    pub(crate) const fn prepared<'p>(&mut self, _: &'p crate::Prepared) -> Option<&'p [u8]> {
-        None
+    pub(crate) const fn prepared<'p>(
+        &mut self,
+        _: &'p crate::Prepared,
+    ) -> Result<Option<&'p [u8]>, SendError> {
+        Ok(None)
     }
 }
 

@@ -140,9 +140,14 @@ impl Endpoint {
         self.decoder.set_limits(limits);
     }
 
-    /// Compresses and decompresses messages as was agreed, from the next one on.
+    /// Compresses and decompresses messages as was agreed: to be called before the first one.
+    ///
+    /// # Panics
+    /// If a message is open in either direction.
     #[cfg(feature = "deflate")]
     pub fn set_deflate(&mut self, deflate: &wsflate::Deflate, agreed: wsflate::Agreed) {
+        let is_open = self.decoder.is_inside_message() || self.inflater.is_at_work();
+        assert!(!is_open && !self.is_sending_message(), "a message is open");
         self.decoder.set_extension_rsv(crate::deflate::RSV);
         self.inflater = Inflater::new(deflate, agreed);
         self.outgoing.deflater = crate::deflate::Deflater::new(deflate, agreed);
@@ -184,7 +189,7 @@ impl Endpoint {
     /// [`Timeout`], if the peer did not do in time what it had to; [`step`](Self::step) then fails
     /// too if the peer broke a rule with it.
     pub fn tick(&mut self, now: Duration) -> Result<Option<Duration>, Timeout> {
-        let inside_message = self.is_inside_message();
+        let inside_message = self.waits_for_rest();
         let pending = self.pending() > 0;
         let wrote = core::mem::take(&mut self.outgoing.wrote);
         let Some(watch) = &mut self.watch else { return Ok(None) };
@@ -292,7 +297,8 @@ impl Endpoint {
             // SAFETY: the bytes of a message are the inbox's where no extension changed it, and else
             // the inflater's. `hold` or `inflate` made this a message with its last piece. By then
             // the decoder, or the inflater, has passed every piece of it through `Utf8` and finished
-            // the text with the last, and `Inbox::take` put them one behind the other.
+            // the text with the last, and `Inbox::take` put them one behind the other. Neither changes
+            // hands in the middle: `set_deflate` refuses that.
             Kind::Text => Message::Text(unsafe { validated(payload) }),
             Kind::Binary => Message::Binary(payload),
         };
@@ -385,6 +391,14 @@ impl Endpoint {
     #[must_use]
     pub fn is_inside_message(&self) -> bool {
         self.decoder.is_inside_message() || !self.inbox.is_empty()
+    }
+
+    /// Whether it is the peer who is to send the rest of what has begun, rather than us to work on
+    /// what it has sent.
+    fn waits_for_rest(&self) -> bool {
+        let is_used_up =
+            matches!(self.holds, Holds::Beginning { .. }) && !self.inflater.is_at_work();
+        self.decoder.is_inside_message() || (is_used_up && !self.inbox.is_empty())
     }
 
     #[inline(always)]

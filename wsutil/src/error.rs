@@ -92,7 +92,8 @@ pub enum SendError {
         /// Bytes that wait to be written.
         pending: usize,
     },
-    /// The compressor of the user's failed; what is sent from now on is not compressed.
+    /// A codec of the user's own failed. What is sent from now on is not compressed; inside a
+    /// message that had begun, only a close frame can be sent.
     NotCompressed,
 }
 

@@ -10,9 +10,10 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// All fragments of one message together, in bytes: 16 MiB by default. Answered with close
-    /// code 1009. Of a compressed message, what it is when it is decompressed.
+    /// code 1009. Of a compressed message, what comes out; on the
+    /// wire it may be little more.
     pub message: u64,
-    /// The payload of one frame, in bytes: by default only the limit of the message holds.
+    /// The payload of one frame on the wire, in bytes: by default only the limit of the message holds.
     /// Answered with close code 1009.
     pub frame: u64,
     /// The fragments of one message: 131,072 by default. Answered with close code 1008.
@@ -23,10 +24,14 @@ impl Limits {
     /// No limits; for peers that are trusted.
     pub const NONE: Self = Self { message: u64::MAX, frame: u64::MAX, fragments: u32::MAX };
 
-    /// How large a message may be on the wire if an extension changed it, in bytes: what cannot be
-    /// compressed grows by 5 bytes for each of its blocks, which can be as small as 128 bytes.
-    pub(crate) const fn compressed(&self) -> u64 {
-        self.message.saturating_add(self.message / 16).saturating_add(64)
+    /// How large a message may be on the wire by its frames so far if an extension changed it, in
+    /// bytes: what cannot be compressed grows by 5 bytes for each of its blocks, which can be as
+    /// small as 128 bytes, and by some more for each frame if the sender flushes there.
+    pub(crate) const fn compressed(&self, fragments: u32) -> u64 {
+        self.message
+            .saturating_add(self.message / 16)
+            .saturating_add(64)
+            .saturating_add(16 * fragments as u64)
     }
 }
 

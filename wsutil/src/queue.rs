@@ -112,7 +112,7 @@ impl Queue {
         self.is_closing || self.has_failed || self.is_finished
     }
 
-    /// Queues a message.
+    /// Queues a message, compressed if that was agreed.
     pub(crate) fn push(&mut self, message: Message<'_>) -> Result<(), SendError> {
         let opcode = message.kind().opcode();
         self.check()?;
@@ -126,17 +126,19 @@ impl Queue {
         Ok(())
     }
 
-    /// Compresses the messages from now on, or does not.
+    /// Queues a message as it is.
     #[cfg(feature = "deflate")]
-    pub(crate) fn set_compression(&mut self, is_on: bool) {
-        self.deflater.set(is_on);
+    pub(crate) fn push_uncompressed(&mut self, message: Message<'_>) -> Result<(), SendError> {
+        self.check()?;
+        self.put(&Frame::new(message.kind().opcode(), true, message.as_bytes()));
+        Ok(())
     }
 
     /// Queues a message that was encoded before.
     pub(crate) fn push_prepared(&mut self, message: &Prepared) -> Result<(), SendError> {
         self.check()?;
         let frame = Frame::new(message.kind().opcode(), true, message.payload());
-        if let Some(payload) = self.deflater.prepared(message) {
+        if let Some(payload) = self.deflater.prepared(message)? {
             self.put(&Frame { rsv: deflate::RSV, payload, ..frame });
             return Ok(());
         }

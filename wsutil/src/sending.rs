@@ -126,7 +126,7 @@ impl<'a> Sending<'a> {
     /// As [`message`](Self::message).
     pub fn prepared(&mut self, message: &Prepared) -> Result<(), SendError> {
         self.check_between_messages()?;
-        if let Some(payload) = self.out.deflater.prepared(message) {
+        if let Some(payload) = self.out.deflater.prepared(message)? {
             let mut header = self.header(message.kind(), payload.len())?;
             header.rsv = deflate::RSV;
             self.out.outbox.put(&header, payload);

@@ -268,6 +268,12 @@ fn df14_bombs_end_at_the_limit() {
             assert!(written <= limit);
         }
     }
+    for limit in [0, 1000, 100_000, 1 << 20] {
+        let mut out = vec![];
+        let error = decompressor(NO_TAKEOVER).decompress_to(&bomb, &mut out, limit).unwrap_err();
+        assert_eq!(error, DecompressError::TooLarge { limit });
+        assert!(out.capacity() as u64 <= 2 * limit + 64, "{} for {limit}", out.capacity());
+    }
     let limit = (16 << 20) + 1;
     let all = decompress(&mut decompressor(NO_TAKEOVER), &[&bomb], 1 << 20, limit);
     assert_eq!(all.unwrap().len() as u64, limit);

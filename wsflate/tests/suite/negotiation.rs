@@ -212,6 +212,54 @@ fn a_fallback_is_offered_behind_and_confirmed() {
 }
 
 #[test]
+fn what_a_client_offers_of_itself_it_keeps() {
+    use wscore::{Dialer, Upgrader};
+
+    // The server takes no limit of its own window, and so the second offer.
+    let promise = Parameters {
+        client_no_context_takeover: true,
+        client_max_window_bits: ClientMaxWindowBits::Bits(bits(9)),
+        ..Parameters::default()
+    };
+    let config = Config { receive_window: bits(10), ..Config::TAKEOVER };
+    let client = Deflate::new(config).with_fallback(promise);
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("ws://{}/", listener.local_addr().unwrap());
+    let serving = std::thread::spawn(move || {
+        let plain = Parameters::default().to_element();
+        let upgrader = Upgrader::new().negotiate(Answer(plain));
+        upgrader.upgrade(&mut listener.accept().unwrap().0).map(drop).unwrap();
+    });
+    let (_, handshake) = Dialer::new().negotiate(&client).dial(&url).unwrap();
+    serving.join().unwrap();
+    assert_eq!(handshake.extensions()[0].to_string(), NAME);
+    let agreed = client.agreed(Role::Client, &handshake).unwrap();
+    assert_eq!(agreed.send, Direction { takeover: false, window: bits(9) });
+    assert_eq!(agreed.receive, Direction { takeover: true, window: bits(15) });
+}
+
+/// Answers the same whatever is offered.
+struct Answer(ElementBuf);
+
+impl Extension for Answer {
+    fn name(&self) -> &str {
+        NAME
+    }
+    fn rsv(&self) -> wscore::Rsv {
+        wscore::Rsv::RSV1
+    }
+    fn accept(&self, _: &Element<'_>) -> Option<ElementBuf> {
+        Some(self.0.clone())
+    }
+    fn offers(&self) -> Vec<ElementBuf> {
+        vec![]
+    }
+    fn confirm(&self, _: &Element<'_>) -> bool {
+        false
+    }
+}
+
+#[test]
 fn what_was_agreed_is_what_the_handshake_says() {
     use wscore::{Dialer, Upgrader};
 

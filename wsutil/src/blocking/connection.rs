@@ -94,6 +94,9 @@ impl<S: Transport> Connection<S> {
     ///
     /// The handshake is to negotiate with the same [`Deflate`](wsflate::Deflate), and a connection
     /// without this fails when a compressed message comes.
+    ///
+    /// # Panics
+    /// If a message is open in either direction.
     #[cfg(feature = "deflate")]
     #[must_use]
     pub fn with_deflate(mut self, deflate: &wsflate::Deflate) -> Self {

@@ -115,8 +115,8 @@ impl<S: Read> Reader<S> {
         self
     }
 
-    /// Waits for the next message: the header of its first frame, or `None` once the peer has
-    /// closed. What is left of the message before is skipped.
+    /// Waits for the next message: the header of its first frame as it is on the wire, or `None` once
+    /// the peer has closed. What is left of the message before is skipped.
     ///
     /// # Errors
     /// [`Error`], the same from then on; but if the stream only would block or timed out, call

@@ -142,7 +142,11 @@ impl<S: Write> Writer<S> {
             self.buffer = pool::take();
         }
         let first = !self.encoder.is_inside_message();
-        let is_compressed = self.compress(first, fin).map_err(invalid)?;
+        let is_compressed = self.compress(first, fin).map_err(|error| {
+            // What has begun cannot be ended.
+            self.failed = (!first).then_some(io::ErrorKind::InvalidInput);
+            invalid(error)
+        })?;
         let mut header = self.encoder.data(self.kind, fin, self.buffered());
         header.rsv = if is_compressed && first { deflate::RSV } else { header.rsv };
         if let Some(mask) = header.mask {

@@ -55,8 +55,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         if !self.endpoint.is_closing() {
             self.endpoint.sending().close(code, reason)?;
         }
-        while ready!(self.poll_fill(side, cx, Endpoint::step_piece))? {}
-        Poll::Ready(Ok(()))
+        // A read can be decompressed to a thousand times as much.
+        for _ in 0..READS_PER_TURN {
+            if !ready!(self.poll_fill(side, cx, Endpoint::step_piece))? {
+                return Poll::Ready(Ok(()));
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
     }
 
     /// Works until the endpoint has something to hand out, for one of two tasks: whether it has.

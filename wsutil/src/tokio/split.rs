@@ -149,6 +149,23 @@ impl Sender {
         self.wait_for_room(|queue| queue.push_prepared(message)).await
     }
 
+    /// As [`send`](Self::send), and the message is not compressed: for what is secret and stands
+    /// beside what others have a say in (RFC 7692 §8).
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    ///
+    /// # Cancel safety
+    /// As [`send`](Self::send).
+    #[cfg(feature = "deflate")]
+    pub async fn send_uncompressed<'m>(
+        &self,
+        message: impl Into<Message<'m>>,
+    ) -> Result<(), SendError> {
+        let message = message.into();
+        self.wait_for_room(|queue| queue.push_uncompressed(message)).await
+    }
+
     /// Queues something as soon as there is room for it.
     async fn wait_for_room(
         &self,
@@ -196,13 +213,6 @@ impl Sender {
     /// [`SendError::InvalidClose`] if the code or the reason cannot be sent.
     pub fn close(&self, code: CloseCode, reason: &str) -> Result<(), SendError> {
         self.with_queue(|queue| queue.push_close(code, reason))
-    }
-
-    /// Compresses the messages from now on, of all senders of the connection, or does not: on if it
-    /// was agreed.
-    #[cfg(feature = "deflate")]
-    pub fn set_compression(&self, is_on: bool) {
-        self.shared.lock().set_compression(is_on);
     }
 
     /// How many bytes wait to be written.

@@ -447,3 +447,136 @@ fn the_blocking_connection_echoes_what_it_inflates() {
         assert_eq!(client.message().0, Message::Text(message));
     }
 }
+
+#[test]
+fn df14_a_message_of_the_limit_in_flushed_fragments() {
+    let deflate = Deflate::default();
+    let mut seed = 1u64;
+    let noise: Vec<u8> = (0..1000)
+        .map(|_| {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            (seed >> 56) as u8
+        })
+        .collect();
+    for (extra, is_ok) in [(0, true), (1, false)] {
+        for size in [1, 4, 16, 64, 500] {
+            let message = [&noise[..], &vec![0; extra]].concat();
+            let mut from = end(Role::Server, &deflate, both(true, 15));
+            let mut to = end(Role::Client, &deflate, both(true, 15));
+            to.set_limits(wsutil::Limits { message: 1000, ..Default::default() });
+            for piece in message.chunks(size) {
+                from.sending().piece(Kind::Binary, false, piece).unwrap();
+            }
+            from.sending().piece(Kind::Binary, true, b"").unwrap();
+            to.receive(&take(&mut from));
+            let step = to.step();
+            if is_ok {
+                assert_eq!(step, Ok(Step::Message), "pieces of {size}");
+                assert_eq!(to.message().0.as_bytes(), message);
+            } else {
+                assert_eq!(step, Err(wsutil::MessageError::TooLarge { limit: 1000 }));
+            }
+        }
+    }
+}
+
+#[test]
+fn a_message_that_has_come_is_not_late_while_it_is_decompressed() {
+    use std::time::Duration;
+
+    let deflate = Deflate::default();
+    let mut from = end(Role::Client, &deflate, both(true, 15));
+    let mut to = end(Role::Server, &deflate, both(true, 15));
+    let deadlines = wsutil::Deadlines::default().message(Duration::from_secs(5));
+    to.set_deadlines(deadlines, Duration::ZERO);
+    from.sending().message(&vec![0; 8 << 20]).unwrap();
+    to.receive(&take(&mut from));
+    let mut come = 0;
+    for second in 0.. {
+        assert_eq!(to.step_piece(), Ok(Step::Piece));
+        let (piece, _) = to.piece();
+        come += piece.payload.len();
+        if piece.last {
+            break;
+        }
+        assert!(to.tick(Duration::from_secs(second)).is_ok(), "after {second} s");
+    }
+    assert_eq!(come, 8 << 20);
+}
+
+/// Its compressors flush so many times.
+struct Fails(usize);
+
+impl wsflate::Codec for Fails {
+    fn compressor(&self, _: WindowBits) -> Box<dyn wsflate::Compress> {
+        Box::new(FailsIn(self.0))
+    }
+}
+
+struct FailsIn(usize);
+
+impl wsflate::Compress for FailsIn {
+    fn compress(&mut self, input: &[u8], room: &mut [u8], _: bool) -> wsflate::CodecStep {
+        // A stored block, and an empty one, as long as it works.
+        let len = u8::try_from(input.len()).unwrap();
+        let block = [&[0, len, 0, !len, 0xff], input, &[0, 0, 0, 0xff, 0xff]].concat();
+        let block = if self.0 == 0 { &block[..3] } else { &block[..] };
+        self.0 = self.0.saturating_sub(1);
+        room[..block.len()].copy_from_slice(block);
+        wsflate::CodecStep { read: input.len(), written: block.len(), wants_room: false }
+    }
+    fn reset(&mut self) {}
+    fn prime(&mut self, _: &[u8]) {}
+}
+
+#[test]
+fn a_codec_that_fails_breaks_no_stream() {
+    use wsutil::SendError::NotCompressed;
+
+    let config = Config { min_size: 0, ..Config::default() };
+    let good = Deflate::new(config);
+    let agreed = both(false, 15);
+    // Before anything of the message is sent: the ones behind it are not compressed.
+    let mut from = end(Role::Server, &Deflate::with_codec(config, Fails(0)), agreed);
+    let mut to = end(Role::Client, &good, agreed);
+    assert_eq!(from.sending().message("lost"), Err(NotCompressed));
+    from.sending().message("plain").unwrap();
+    assert_eq!(pass(&mut from, &mut to), vec![OwnedMessage::from("plain")]);
+    // Inside a message: nothing can follow but a close frame.
+    let mut from = end(Role::Server, &Deflate::with_codec(config, Fails(1)), agreed);
+    let mut to = end(Role::Client, &good, agreed);
+    from.sending().piece(Kind::Text, false, b"begun").unwrap();
+    for _ in 0..2 {
+        assert_eq!(from.sending().piece(Kind::Text, true, b"more"), Err(NotCompressed));
+    }
+    from.sending().close(CloseCode::INTERNAL_ERROR, "").unwrap();
+    to.receive(&take(&mut from));
+    assert_eq!(to.step(), Ok(Step::Closed));
+
+    let mut stream = vec![];
+    let mut writer = Writer::new(&mut stream, Role::Server, OpCode::Text)
+        .with_fragments(5)
+        .with_deflate(&Deflate::with_codec(config, Fails(1)), agreed);
+    writer.write_all(b"begun").unwrap();
+    assert!(writer.write_all(b" more, and more").is_err());
+    assert!(writer.write_all(b"again").is_err());
+    assert!(writer.flush().is_err());
+}
+
+#[test]
+fn a_sender_sends_what_is_not_to_be_compressed() {
+    let deflate = Deflate::new(Config::TAKEOVER);
+    let (one, another) = tcp_pair();
+    let endpoint = end(Role::Server, &deflate, both(true, 15));
+    let connection = Connection::from_parts(one, endpoint, Handshake::default());
+    let (receiver, sender, flusher) = connection.split(TcpStream::try_clone).unwrap();
+    sender.send_uncompressed(&*long("secret ")).unwrap();
+    sender.send(&*long("open ")).unwrap();
+    drop(receiver);
+    flusher.run().unwrap();
+    let mut written = vec![];
+    std::io::Read::read_to_end(&mut { another }, &mut written).unwrap();
+    let frames = parse(&written, Role::Server);
+    assert_eq!(frames[0].payload, long("secret ").as_bytes());
+    assert_eq!((frames[0].rsv, frames[1].rsv), (Rsv::NONE, Rsv::RSV1));
+}
