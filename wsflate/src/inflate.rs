@@ -8,11 +8,13 @@ use alloc::{boxed::Box, vec::Vec};
 
 use crate::{
     InvalidData, WindowBits,
+    bits::{Bits, Stop},
     codec::{CodecStep, Decompress},
     huffman::{
-        CODE_LENGTHS, CodeLengths, DISTANCES, Distances, Entry, FIXED_DISTANCES, FIXED_LITERALS,
-        LITERALS, Literals, Symbol,
+        CODE_LENGTHS, CodeLengths, DISTANCES, Distances, FIXED_DISTANCES, FIXED_LITERALS, LITERALS,
+        Literals, Symbol,
     },
+    output::Output,
     scratch,
     window::Window,
 };
@@ -99,158 +101,6 @@ struct Counts {
 
 /// The order in which the lengths of the codes for code lengths come (RFC 1951 §3.2.7).
 const ORDER: [usize; 19] = [16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15];
-
-/// Bits that were read and not used, the next one lowest.
-#[derive(Debug, Default)]
-struct Bits {
-    /// Those above `count` are 0.
-    bits: u64,
-    /// 0 <= count <= 63
-    count: u32,
-}
-
-impl Bits {
-    /// Takes as many whole bytes as there is room for.
-    #[inline(always)]
-    fn fill(&mut self, input: &mut &[u8]) {
-        if let Some(word) = input.first_chunk() {
-            let bytes = (63 - self.count) >> 3;
-            let word = u64::from_le_bytes(*word) & ((1 << (8 * bytes)) - 1);
-            self.bits |= word << self.count;
-            self.count += 8 * bytes;
-            *input = &input[bytes as usize..];
-        } else {
-            self.fill_slowly(input);
-        }
-    }
-
-    #[inline]
-    fn fill_slowly(&mut self, input: &mut &[u8]) {
-        while self.count < 56 {
-            let Some((byte, rest)) = input.split_first() else { break };
-            self.bits |= u64::from(*byte) << self.count;
-            self.count += 8;
-            *input = rest;
-        }
-    }
-
-    /// Takes this many bits, if they are here.
-    #[inline(always)]
-    fn take(&mut self, count: u32) -> Option<u32> {
-        if self.count < count {
-            return None;
-        }
-        let bits = self.bits & ((1 << count) - 1);
-        self.skip(count);
-        #[allow(clippy::cast_possible_truncation, reason = "at most 16 bits are taken")]
-        Some(bits as u32)
-    }
-
-    #[inline(always)]
-    const fn skip(&mut self, count: u32) {
-        self.bits >>= count;
-        self.count -= count;
-    }
-
-    /// A length and a distance, both or none.
-    #[inline(always)]
-    fn reference(
-        &mut self,
-        entry: Entry,
-        base: u32,
-        distances: &Distances,
-    ) -> Result<(usize, usize), Stop> {
-        let mut bits = Self { ..*self };
-        bits.skip(entry.len());
-        let Some(extra) = bits.take(entry.extra()) else { return Err(Stop::Input) };
-        let len = base + extra;
-        let entry = distances.lookup(bits.bits);
-        let Symbol::Base(base) = entry.symbol() else {
-            return Err(if bits.count < 15 { Stop::Input } else { Stop::Invalid });
-        };
-        if bits.count < entry.len() + entry.extra() {
-            return Err(Stop::Input);
-        }
-        bits.skip(entry.len());
-        let distance = base + bits.take(entry.extra()).unwrap_or(0);
-        *self = bits;
-        Ok((len as usize, distance as usize))
-    }
-
-    /// Leaves the byte of which some bits were used.
-    const fn align(&mut self) {
-        self.skip(self.count % 8);
-    }
-}
-
-/// Why it does not go on; nothing of what is missing was used.
-enum Stop {
-    /// More input is wanted.
-    Input,
-    /// More room is wanted.
-    Output,
-    Invalid,
-}
-
-/// The room of a call, and how much of it is written.
-struct Output<'a> {
-    room: &'a mut [u8],
-    len: usize,
-}
-
-impl Output<'_> {
-    fn left(&self) -> usize {
-        self.room.len() - self.len
-    }
-
-    /// Appends what lies `distance` bytes back, in the window where it is further than this call.
-    #[inline(always)]
-    fn copy(&mut self, window: &Window, distance: usize, mut len: usize) {
-        if distance > self.len {
-            let back = distance - self.len;
-            let from_window = len.min(back);
-            window.copy(back, &mut self.room[self.len..self.len + from_window]);
-            self.len += from_window;
-            len -= from_window;
-        }
-        if distance >= CHUNK && self.left() >= len + CHUNK {
-            self.copy_chunks(distance, len);
-        } else {
-            self.copy_exactly(distance, len);
-        }
-    }
-
-    /// Copies whole chunks: what is behind the last byte is overwritten, and to be written yet.
-    #[inline(always)]
-    fn copy_chunks(&mut self, distance: usize, len: usize) {
-        let mut copied = 0;
-        while copied < len {
-            let at = self.len + copied;
-            if let Some(chunk) = self.room[at - distance..].first_chunk::<CHUNK>().copied() {
-                if let Some(place) = self.room[at..].first_chunk_mut() {
-                    *place = chunk;
-                }
-            }
-            copied += CHUNK;
-        }
-        self.len += len;
-    }
-
-    fn copy_exactly(&mut self, mut distance: usize, mut len: usize) {
-        // What was copied may be referred to again: the copies double.
-        while len > 0 {
-            let from = self.len - distance;
-            let now = len.min(distance);
-            self.room.copy_within(from..from + now, self.len);
-            self.len += now;
-            len -= now;
-            distance += now;
-        }
-    }
-}
-
-/// References are copied in pieces of so many bytes where there is room.
-const CHUNK: usize = 16;
 
 impl Inflate {
     /// For data that refers at most this far back.

@@ -38,6 +38,7 @@ extern crate alloc;
 #[cfg(feature = "std")]
 extern crate std;
 
+mod bits;
 mod codec;
 mod compressor;
 mod config;
@@ -47,6 +48,7 @@ mod frame;
 mod huffman;
 mod inflate;
 mod negotiate;
+mod output;
 mod parameters;
 #[cfg_attr(not(feature = "std"), path = "pool_none.rs")]
 mod pool;

@@ -8,6 +8,8 @@
 //!           pieces, written                          sending
 //! ```
 
+mod receiving;
+
 use alloc::boxed::Box;
 use core::time::Duration;
 
@@ -17,12 +19,11 @@ use crate::{
     CloseStatus, Deadlines, Encoder, Kind, Limits, Message, MessageError, Piece, Sending,
     control::{Control, ControlHandler},
     deadlines::{Passed, Watch},
-    decoder::{Decoder, Event},
-    deflate::{Inflated, Inflater},
+    decoder::Decoder,
+    deflate::Inflater,
     inbox::Inbox,
     sending::Outgoing,
     text::validated,
-    trace,
 };
 
 /// One end of a connection: decodes what is received, answers control frames, closes, and gathers
@@ -391,164 +392,6 @@ impl Endpoint {
     #[must_use]
     pub fn is_inside_message(&self) -> bool {
         self.decoder.is_inside_message() || !self.inbox.is_empty()
-    }
-
-    /// Whether it is the peer who is to send the rest of what has begun, rather than us to work on
-    /// what it has sent.
-    fn waits_for_rest(&self) -> bool {
-        let is_used_up =
-            matches!(self.holds, Holds::Beginning { .. }) && !self.inflater.is_at_work();
-        self.decoder.is_inside_message() || (is_used_up && !self.inbox.is_empty())
-    }
-
-    #[inline(always)]
-    fn advance(&mut self, whole: bool) -> Result<Step, MessageError> {
-        if let Some(error) = self.failed {
-            return Err(error);
-        }
-        self.release();
-        loop {
-            if self.is_to_write() {
-                self.outgoing.asked = true;
-                return Ok(Step::Write);
-            }
-            if self.inflater.is_at_work() {
-                match self.inflate(whole) {
-                    Ok(Some(step)) => return Ok(step),
-                    Ok(None) => {}
-                    Err(error) => {
-                        self.fail(error);
-                        return Err(error);
-                    }
-                }
-            }
-            let decoded = match self.decoder.decode(self.inbox.unread()) {
-                Ok(decoded) => decoded,
-                Err(error) => {
-                    self.fail(error);
-                    return Err(error);
-                }
-            };
-            let used = decoded.used;
-            decoded.event.iter().for_each(trace::received);
-            if let Some(control) = decoded.event.as_ref().and_then(Control::from_event) {
-                self.on_control.call(control);
-            }
-            match decoded.event {
-                None if used == 0 => return Ok(self.end_or_read()),
-                None => self.inbox.take(used, 0),
-                Some(Event::Piece(Piece { kind, rsv, last, payload, .. })) => {
-                    let len = payload.len();
-                    self.inbox.take(used, len);
-                    if let Some(watch) = &mut self.watch {
-                        watch.received_data(last);
-                    }
-                    if !rsv.is_empty() {
-                        self.inflater.begin(kind, last);
-                    } else if let Some(step) = self.hold(kind, last, whole) {
-                        return Ok(step);
-                    }
-                }
-                Some(Event::Ping(payload)) => {
-                    self.outgoing.answer_ping(payload);
-                    if let Some(watch) = &mut self.watch {
-                        watch.received_control(self.decoder.is_inside_message());
-                    }
-                    self.inbox.take(used, 0);
-                }
-                Some(Event::Pong(payload)) => {
-                    if let Some(watch) = &mut self.watch {
-                        watch.received_pong(payload);
-                        watch.received_control(self.decoder.is_inside_message());
-                    }
-                    self.inbox.take(used, 0);
-                }
-                Some(Event::Close(reason)) => {
-                    self.outgoing.answer_close(reason);
-                    self.inbox.take(used, 0);
-                }
-            }
-        }
-    }
-
-    fn end_or_read(&self) -> Step {
-        if self.outgoing.control.close_received.is_some() { Step::Closed } else { Step::Read }
-    }
-
-    #[inline(always)]
-    fn is_to_write(&self) -> bool {
-        !self.outgoing.asked && self.outgoing.is_to_write()
-    }
-
-    /// What was lent before is not looked at any more.
-    #[inline(always)]
-    fn release(&mut self) {
-        self.holds = match self.holds {
-            beginning @ Holds::Beginning { .. } => beginning,
-            Holds::Piece { last: false, .. } => {
-                self.release_bytes();
-                Holds::Beginning { handed_out: true, skip: false }
-            }
-            Holds::Message(_) | Holds::Piece { .. } => {
-                self.release_bytes();
-                Holds::NOTHING
-            }
-        };
-    }
-
-    #[inline(always)]
-    fn release_bytes(&mut self) {
-        // Of a compressed message the inbox may have more that is not decompressed.
-        if core::mem::take(&mut self.inflated) {
-            self.inflater.release();
-        } else {
-            self.inbox.release();
-        }
-    }
-
-    /// Decompresses what the inbox has of a compressed message, until there is something to hand out.
-    #[cold]
-    fn inflate(&mut self, whole: bool) -> Result<Option<Step>, MessageError> {
-        let Holds::Beginning { handed_out, skip } = self.holds else { return Ok(None) };
-        let limit = self.decoder.limits().message;
-        loop {
-            let (kind, inflated) = self.inflater.advance(&mut self.inbox, limit)?;
-            let last = inflated == Inflated::Message;
-            if whole && (handed_out || skip) {
-                self.inflater.release();
-                self.holds =
-                    if last { Holds::NOTHING } else { Holds::Beginning { handed_out, skip: true } };
-            } else if whole && last {
-                self.holds = Holds::Message(kind);
-                self.inflated = true;
-                return Ok(Some(Step::Message));
-            } else if !whole && (last || !self.inflater.bytes().is_empty()) {
-                self.holds = Holds::Piece { kind, first: !handed_out, last };
-                self.inflated = true;
-                return Ok(Some(Step::Piece));
-            }
-            if inflated != Inflated::More {
-                return Ok(None);
-            }
-        }
-    }
-
-    /// The inbox has one more piece: whether there is something to hand out.
-    #[inline(always)]
-    fn hold(&mut self, kind: Kind, last: bool, whole: bool) -> Option<Step> {
-        let Holds::Beginning { handed_out, skip } = self.holds else { return None };
-        if whole && (handed_out || skip) {
-            self.inbox.release();
-            self.holds =
-                if last { Holds::NOTHING } else { Holds::Beginning { handed_out, skip: true } };
-            return None;
-        }
-        if whole {
-            self.holds = if last { Holds::Message(kind) } else { self.holds };
-            return last.then_some(Step::Message);
-        }
-        self.holds = Holds::Piece { kind, first: !handed_out, last };
-        Some(Step::Piece)
     }
 }
 
