@@ -45,18 +45,21 @@ fn compressed_with(message: &[u8], bits: u8) -> Vec<u8> {
 
 pub(crate) fn deflate_cases() -> Vec<Case> {
     let mut cases = vec![];
-    for role in [Role::Server, Role::Client] {
-        for (takeover, bits) in [(true, 15), (false, 15), (true, 9)] {
-            let direction = direction(takeover, bits);
-            let agreed = Some(Agreed { send: direction, receive: direction });
-            let mut table = Table { role, agreed, cases: vec![] };
-            vectors(&mut table, takeover);
-            broken(&mut table, bits);
-            bits_of_frames(&mut table);
-            texts(&mut table);
-            limits(&mut table);
-            cases.append(&mut table.cases);
-        }
+    for (role, takeover, bits) in [
+        (Role::Server, true, 15),
+        (Role::Client, true, 15),
+        (Role::Server, false, 15),
+        (Role::Client, true, 9),
+    ] {
+        let direction = direction(takeover, bits);
+        let agreed = Some(Agreed { send: direction, receive: direction });
+        let mut table = Table { role, agreed, cases: vec![] };
+        vectors(&mut table, takeover);
+        broken(&mut table, bits);
+        bits_of_frames(&mut table);
+        texts(&mut table);
+        limits(&mut table);
+        cases.append(&mut table.cases);
     }
     cases
 }
