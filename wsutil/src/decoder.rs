@@ -234,9 +234,8 @@ impl Decoder {
     /// RFC 6455 §10.4: the limits hold for the message, whatever its frames are.
     #[inline]
     const fn check_size(&self, len: u64, fragments: u32, rsv: Rsv) -> Result<(), MessageError> {
-        let most =
-            if rsv.is_empty() { self.limits.message } else { self.limits.compressed(fragments) };
-        if len > most {
+        if len > self.limits.message && (rsv.is_empty() || len > self.limits.compressed(fragments))
+        {
             return Err(MessageError::TooLarge { limit: self.limits.message });
         }
         if fragments > self.limits.fragments {

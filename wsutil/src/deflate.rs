@@ -61,6 +61,8 @@ impl Inflater {
     }
 
     /// The inbox has a piece of a compressed message.
+    #[cold]
+    #[inline(never)]
     pub(crate) fn begin(&mut self, kind: Kind, last: bool) {
         if let Some(inflating) = &mut self.0 {
             inflating.work = Some(Work { kind, last, at: 0 });
@@ -100,11 +102,14 @@ impl Inflater {
     }
 
     /// What was decompressed and not released.
+    #[inline(never)]
     pub(crate) fn bytes(&self) -> &[u8] {
         self.0.as_ref().map_or(&[], |inflating| inflating.out.message())
     }
 
     /// What was decompressed is handed out, or not wanted.
+    #[cold]
+    #[inline(never)]
     pub(crate) fn release(&mut self) {
         if let Some(inflating) = &mut self.0 {
             inflating.out.release();

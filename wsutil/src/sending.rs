@@ -274,12 +274,8 @@ impl<'a> Sending<'a> {
         message: Message<'m>,
     ) -> Result<&'m [u8], SendError> {
         let payload = message.as_bytes();
-        if !self.out.deflater.is_none() {
-            self.check_between_messages()?;
-            if let Some(payload) = self.out.deflater.message(payload)? {
-                self.fragments(message.kind(), deflate::RSV, payload.as_ref())?;
-                return Ok(&[]);
-            }
+        if !self.out.deflater.is_none() && self.compressed(message)? {
+            return Ok(&[]);
         }
         if payload.len() > self.out.fragment {
             self.fragments(message.kind(), Rsv::NONE, payload)?;
@@ -315,6 +311,18 @@ impl<'a> Sending<'a> {
             self.out.written();
         }
         written
+    }
+
+    /// Sends a message compressed, if that is worth it: whether it is sent.
+    #[cold]
+    #[inline(never)]
+    fn compressed(&mut self, message: Message<'_>) -> Result<bool, SendError> {
+        self.check_between_messages()?;
+        let Some(payload) = self.out.deflater.message(message.as_bytes())? else {
+            return Ok(false);
+        };
+        self.fragments(message.kind(), deflate::RSV, payload.as_ref())?;
+        Ok(true)
     }
 
     /// Sends a message of at least one byte in frames that are not over the size of fragments; the

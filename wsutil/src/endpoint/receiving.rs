@@ -121,6 +121,7 @@ impl Endpoint {
 
     /// Decompresses what the inbox has of a compressed message, until there is something to hand out.
     #[cold]
+    #[inline(never)]
     fn inflate(&mut self, whole: bool) -> Result<Option<Step>, MessageError> {
         let Holds::Beginning { handed_out, skip } = self.holds else { return Ok(None) };
         let limit = self.decoder.limits().message;
