@@ -163,7 +163,8 @@ impl Inflate {
             }
             1 => Ok(State::Symbols { fixed: true }),
             2 => {
-                memory.lens = [0; 320];
+                // Those that do not come are none; what comes behind them is written over these.
+                memory.lens[..19].fill(0);
                 Ok(State::Counts)
             }
             _ => Err(Stop::Invalid),

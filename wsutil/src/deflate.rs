@@ -10,16 +10,71 @@ use crate::{Kind, MessageError, SendError, Utf8, inbox::Inbox, pool};
 /// The RSV bits of compressed messages.
 pub(crate) const RSV: Rsv = Rsv::RSV1;
 
-/// Decompresses what is received, if that was agreed.
+/// How far what has come of a message is decompressed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Inflated {
+    /// There is more of it.
+    More,
+    /// All of it, and the message goes on.
+    Piece,
+    /// All of it, and it was the last of its message.
+    Message,
+}
+
+/// Decompresses messages, and validates texts.
+#[derive(Debug)]
+struct Messages {
+    decompressor: Decompressor,
+    utf8: Utf8,
+}
+
+impl Messages {
+    fn new(deflate: &Deflate, agreed: Agreed) -> Self {
+        Self { decompressor: Decompressor::new(deflate, agreed.receive), utf8: Utf8::new() }
+    }
+
+    /// Decompresses what there is room for, of a message of at most `limit` bytes.
+    fn advance(
+        &mut self,
+        piece: Compressed<'_>,
+        room: &mut [u8],
+        limit: u64,
+    ) -> Result<(Progress, Inflated), MessageError> {
+        let Compressed { kind, last, bytes } = piece;
+        let progress = self.decompressor.decompress(bytes, room, last, limit)?;
+        if kind == Kind::Text {
+            self.utf8.push(&room[..progress.written])?;
+        }
+        let inflated = match progress.done {
+            false => Inflated::More,
+            true if last => Inflated::Message,
+            true => Inflated::Piece,
+        };
+        if inflated == Inflated::Message {
+            self.utf8.finish()?;
+        }
+        Ok((progress, inflated))
+    }
+}
+
+/// What has come of a message and is not decompressed.
+#[derive(Clone, Copy, Debug)]
+struct Compressed<'a> {
+    kind: Kind,
+    /// Whether nothing of the message comes behind it.
+    last: bool,
+    bytes: &'a [u8],
+}
+
+/// Decompresses what an [`Endpoint`](crate::Endpoint) receives, if that was agreed.
 #[derive(Debug, Default)]
 pub(crate) struct Inflater(Option<Box<Inflating>>);
 
 #[derive(Debug)]
 struct Inflating {
-    decompressor: Decompressor,
+    messages: Messages,
     /// Decompressed bytes that are not handed out.
     out: Inbox,
-    utf8: Utf8,
     /// The compressed bytes in the endpoint's inbox, if there are any that are not used up.
     work: Option<Work>,
 }
@@ -33,23 +88,11 @@ struct Work {
     at: usize,
 }
 
-/// How far a piece was decompressed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Inflated {
-    /// There is more of it.
-    More,
-    /// All of it, and the message goes on.
-    Piece,
-    /// All of it, and it was the last of its message.
-    Message,
-}
-
 impl Inflater {
     pub(crate) fn new(deflate: &Deflate, agreed: Agreed) -> Self {
         Self(Some(Box::new(Inflating {
-            decompressor: Decompressor::new(deflate, agreed.receive),
+            messages: Messages::new(deflate, agreed),
             out: Inbox::default(),
-            utf8: Utf8::new(),
             work: None,
         })))
     }
@@ -77,28 +120,18 @@ impl Inflater {
     ) -> Result<(Kind, Inflated), MessageError> {
         let Some(inflating) = &mut self.0 else { return Ok((Kind::Binary, Inflated::Piece)) };
         let Some(work) = &mut inflating.work else { return Ok((Kind::Binary, Inflated::Piece)) };
-        let kind = work.kind;
-        let compressed = &inbox.message()[work.at..];
+        let Work { kind, last, at } = *work;
+        let piece = Compressed { kind, last, bytes: &inbox.message()[at..] };
         let room = inflating.out.room();
-        let progress = inflating.decompressor.decompress(compressed, room, work.last, limit)?;
+        let (progress, inflated) = inflating.messages.advance(piece, room, limit)?;
         work.at += progress.read;
         inflating.out.advance(progress.written);
-        if kind == Kind::Text {
-            inflating.utf8.push(&inflating.out.unread()[..progress.written])?;
-        }
         inflating.out.take(progress.written, progress.written);
-        if !progress.done {
-            return Ok((kind, Inflated::More));
+        if progress.done {
+            inflating.work = None;
+            inbox.release();
         }
-        let last = work.last;
-        inflating.work = None;
-        inbox.release();
-        if last {
-            inflating.utf8.finish()?;
-            Ok((kind, Inflated::Message))
-        } else {
-            Ok((kind, Inflated::Piece))
-        }
+        Ok((kind, inflated))
     }
 
     /// What was decompressed and not released.
@@ -130,8 +163,7 @@ pub(crate) struct StreamInflater(Option<Box<StreamInflating>>);
 
 #[derive(Debug)]
 struct StreamInflating {
-    decompressor: Decompressor,
-    utf8: Utf8,
+    messages: Messages,
     /// The kind of the open message, if it is compressed.
     open: Option<Kind>,
     /// Compressed bytes, of which those of `unread` are not used; empty while no message is open.
@@ -144,8 +176,7 @@ struct StreamInflating {
 impl StreamInflater {
     pub(crate) fn new(deflate: &Deflate, agreed: Agreed) -> Self {
         Self(Some(Box::new(StreamInflating {
-            decompressor: Decompressor::new(deflate, agreed.receive),
-            utf8: Utf8::new(),
+            messages: Messages::new(deflate, agreed),
             open: None,
             compressed: Vec::new(),
             unread: 0..0,
@@ -162,26 +193,31 @@ impl StreamInflater {
         }
     }
 
+    /// The open message has ended, or nothing of it comes any more.
+    pub(crate) fn end(&mut self) {
+        if let Some(inflating) = &mut self.0 {
+            inflating.open = None;
+            pool::give(core::mem::take(&mut inflating.compressed));
+        }
+    }
+
     /// Whether the open message is compressed.
     #[inline]
     pub(crate) fn is_open(&self) -> bool {
         self.0.as_ref().is_some_and(|inflating| inflating.open.is_some())
     }
 
-    /// Where the next compressed bytes go.
-    pub(crate) fn room(&mut self) -> &mut [u8] {
-        let Some(inflating) = &mut self.0 else { return &mut [] };
-        if inflating.compressed.is_empty() {
-            inflating.compressed = pool::take();
-        }
-        &mut inflating.compressed
+    /// Where compressed bytes go once those before are used up: to be handed back.
+    pub(crate) fn take_room(&mut self) -> Vec<u8> {
+        let room = self.0.as_mut().map(|inflating| core::mem::take(&mut inflating.compressed));
+        room.filter(|room| !room.is_empty()).unwrap_or_else(pool::take)
     }
 
-    /// So many bytes were read to the room; `last` says that the message has no more.
-    pub(crate) fn received(&mut self, len: usize, last: bool) {
+    /// The room has so many bytes; `last` says that the message has no more.
+    pub(crate) fn received(&mut self, room: Vec<u8>, len: usize, last: bool) {
         if let Some(inflating) = &mut self.0 {
-            inflating.unread = 0..len;
-            inflating.last = last;
+            inflating.compressed = room;
+            (inflating.unread, inflating.last) = (0..len, last);
         }
     }
 
@@ -193,23 +229,14 @@ impl StreamInflater {
     ) -> Result<(usize, Inflated), MessageError> {
         let Some(inflating) = &mut self.0 else { return Ok((0, Inflated::Piece)) };
         let Some(kind) = inflating.open else { return Ok((0, Inflated::Piece)) };
-        let compressed = &inflating.compressed[inflating.unread.clone()];
-        let last = inflating.last;
-        let progress = inflating.decompressor.decompress(compressed, room, last, limit)?;
+        let bytes = &inflating.compressed[inflating.unread.clone()];
+        let piece = Compressed { kind, last: inflating.last, bytes };
+        let (progress, inflated) = inflating.messages.advance(piece, room, limit)?;
         inflating.unread.start += progress.read;
-        if kind == Kind::Text {
-            inflating.utf8.push(&room[..progress.written])?;
+        if inflated == Inflated::Message {
+            self.end();
         }
-        if !progress.done {
-            return Ok((progress.written, Inflated::More));
-        }
-        if !last {
-            return Ok((progress.written, Inflated::Piece));
-        }
-        inflating.utf8.finish()?;
-        inflating.open = None;
-        pool::give(core::mem::take(&mut inflating.compressed));
-        Ok((progress.written, Inflated::Message))
+        Ok((progress.written, inflated))
     }
 }
 
@@ -222,14 +249,12 @@ struct Deflating {
     compressor: Compressor,
     /// Whether messages that begin from now on are to be compressed.
     is_on: bool,
-    /// The codec failed inside a message: the peer cannot understand what comes behind.
-    is_broken: bool,
 }
 
 impl Deflater {
     pub(crate) fn new(deflate: &Deflate, agreed: Agreed) -> Self {
         let compressor = Compressor::new(deflate, agreed.send);
-        Self(Some(Box::new(Deflating { compressor, is_on: true, is_broken: false })))
+        Self(Some(Box::new(Deflating { compressor, is_on: true })))
     }
 
     /// Whether nothing is to be done.
@@ -246,8 +271,8 @@ impl Deflater {
     }
 
     /// What is sent for a whole message; `None` if it is to be sent as it is.
-    pub(crate) fn message(&mut self, message: &[u8]) -> Result<Option<Compressed>, SendError> {
-        let Some(deflating) = self.whole()? else { return Ok(None) };
+    pub(crate) fn message(&mut self, message: &[u8]) -> Result<Option<Payload>, SendError> {
+        let Some(deflating) = &self.0 else { return Ok(None) };
         if !deflating.is_on || !deflating.compressor.is_worth(message.len()) {
             return Ok(None);
         }
@@ -265,8 +290,8 @@ impl Deflater {
         piece: &[u8],
         first: bool,
         fin: bool,
-    ) -> Result<Option<Compressed>, SendError> {
-        let Some(deflating) = self.whole()? else { return Ok(None) };
+    ) -> Result<Option<Payload>, SendError> {
+        let Some(deflating) = &self.0 else { return Ok(None) };
         let is_wanted = if first {
             deflating.is_on && (!fin || deflating.compressor.is_worth(piece.len()))
         } else {
@@ -279,38 +304,23 @@ impl Deflater {
     }
 
     /// The payload that was compressed for many, if this is one of them: the peer is to get it.
-    pub(crate) fn prepared<'p>(
-        &mut self,
-        message: &'p crate::Prepared,
-    ) -> Result<Option<&'p [u8]>, SendError> {
-        let Some(deflating) = self.whole()?.filter(|deflating| deflating.is_on) else {
-            return Ok(None);
-        };
+    pub(crate) fn prepared<'p>(&mut self, message: &'p crate::Prepared) -> Option<&'p [u8]> {
+        let deflating = self.0.as_mut().filter(|deflating| deflating.is_on)?;
         let window = deflating.compressor.direction().window;
-        Ok(message.compressed(window).inspect(|_| deflating.compressor.skip(message.payload())))
+        message.compressed(window).inspect(|_| deflating.compressor.skip(message.payload()))
     }
 
-    /// What compresses, unless it failed so that nothing can be sent any more.
-    fn whole(&mut self) -> Result<Option<&mut Deflating>, SendError> {
-        match self.0.as_deref_mut() {
-            Some(deflating) if deflating.is_broken => Err(SendError::NotCompressed),
-            deflating => Ok(deflating),
-        }
-    }
-
-    fn compress(&mut self, bytes: &[u8], flush: Flush) -> Result<Compressed, SendError> {
+    fn compress(&mut self, bytes: &[u8], flush: Flush) -> Result<Payload, SendError> {
         let Some(deflating) = &mut self.0 else { return Err(SendError::NotCompressed) };
         let has_begun = deflating.compressor.is_inside_message();
-        let mut compressed = Compressed { bytes: pool::take(), len: 0 };
+        let mut compressed = Payload { bytes: pool::take(), len: 0 };
         let mut rest = bytes;
         loop {
             let room = &mut compressed.bytes[compressed.len..];
             let Ok(Progress { read, written, done }) =
                 deflating.compressor.compress(rest, room, flush)
             else {
-                if has_begun {
-                    deflating.is_broken = true;
-                } else {
+                if !has_begun {
                     // The peer has seen nothing of it, and understands what is not compressed.
                     self.0 = None;
                 }
@@ -328,18 +338,18 @@ impl Deflater {
 
 /// Compressed bytes in a buffer of the thread's.
 #[derive(Debug)]
-pub(crate) struct Compressed {
+pub(crate) struct Payload {
     bytes: Vec<u8>,
     len: usize,
 }
 
-impl AsRef<[u8]> for Compressed {
+impl AsRef<[u8]> for Payload {
     fn as_ref(&self) -> &[u8] {
         &self.bytes[..self.len]
     }
 }
 
-impl Drop for Compressed {
+impl Drop for Payload {
     fn drop(&mut self) {
         pool::give(core::mem::take(&mut self.bytes));
     }

@@ -47,10 +47,11 @@ impl StreamInflater {
     pub(crate) const fn is_open(&self) -> bool {
         false
     }
-    pub(crate) const fn room(&mut self) -> &mut [u8] {
-        &mut []
+    pub(crate) const fn end(&mut self) {}
+    pub(crate) const fn take_room(&mut self) -> Vec<u8> {
+        Vec::new()
     }
-    pub(crate) const fn received(&mut self, _: usize, _: bool) {}
+    pub(crate) fn received(&mut self, _: Vec<u8>, _: usize, _: bool) {}
     pub(crate) const fn advance(
         &mut self,
         _: &mut [u8],
@@ -68,7 +69,7 @@ impl Deflater {
     pub(crate) const fn is_none(&self) -> bool {
         true
     }
-    pub(crate) const fn message(&mut self, _: &[u8]) -> Result<Option<Compressed>, SendError> {
+    pub(crate) const fn message(&mut self, _: &[u8]) -> Result<Option<Payload>, SendError> {
         Ok(None)
     }
     pub(crate) const fn piece(
@@ -76,22 +77,19 @@ impl Deflater {
         _: &[u8],
         _: bool,
         _: bool,
-    ) -> Result<Option<Compressed>, SendError> {
+    ) -> Result<Option<Payload>, SendError> {
         Ok(None)
     }
-    pub(crate) const fn prepared<'p>(
-        &mut self,
-        _: &'p crate::Prepared,
-    ) -> Result<Option<&'p [u8]>, SendError> {
-        Ok(None)
+    pub(crate) const fn prepared<'p>(&mut self, _: &'p crate::Prepared) -> Option<&'p [u8]> {
+        None
     }
 }
 
 /// There is none.
 #[derive(Debug)]
-pub(crate) enum Compressed {}
+pub(crate) enum Payload {}
 
-impl AsRef<[u8]> for Compressed {
+impl AsRef<[u8]> for Payload {
     fn as_ref(&self) -> &[u8] {
         match *self {}
     }

@@ -68,10 +68,17 @@ impl Encoder {
     #[must_use]
     #[inline]
     pub fn data(&mut self, kind: Kind, fin: bool, len: usize) -> Header {
-        // RFC 6455 §5.4: only the first fragment says what the message is.
-        let opcode = if self.open { OpCode::Continuation } else { kind.opcode() };
+        self.extended(kind, Rsv::NONE, fin, len)
+    }
+
+    /// The same of a message that has these RSV bits.
+    #[inline]
+    pub(crate) fn extended(&mut self, kind: Kind, rsv: Rsv, fin: bool, len: usize) -> Header {
+        // RFC 6455 §5.4, RFC 7692 §6: only the first fragment says what the message is.
+        let (opcode, rsv) =
+            if self.open { (OpCode::Continuation, Rsv::NONE) } else { (kind.opcode(), rsv) };
         self.open = !fin;
-        Header { fin, rsv: Rsv::NONE, opcode, mask: self.mask(), len: len as u64 }
+        Header { fin, rsv, opcode, mask: self.mask(), len: len as u64 }
     }
 
     /// The header of a control frame with `len` bytes of payload; it may stand between the

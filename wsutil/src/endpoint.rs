@@ -296,10 +296,10 @@ impl Endpoint {
         let payload = if self.inflated { self.inflater.bytes() } else { self.inbox.message() };
         let message = match kind {
             // SAFETY: the bytes of a message are the inbox's where no extension changed it, and else
-            // the inflater's. `hold` or `inflate` made this a message with its last piece. By then
-            // the decoder, or the inflater, has passed every piece of it through `Utf8` and finished
-            // the text with the last, and `Inbox::take` put them one behind the other. Neither changes
-            // hands in the middle: `set_deflate` refuses that.
+            // the inflater's. `hold` made this a message with its last piece. By then the decoder, or
+            // the inflater, has passed every piece of it through `Utf8` and finished the text with the
+            // last, and `Inbox::take` put them one behind the other. Neither changes hands in the
+            // middle: `set_deflate` refuses that.
             Kind::Text => Message::Text(unsafe { validated(payload) }),
             Kind::Binary => Message::Binary(payload),
         };

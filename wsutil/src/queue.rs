@@ -138,7 +138,7 @@ impl Queue {
     pub(crate) fn push_prepared(&mut self, message: &Prepared) -> Result<(), SendError> {
         self.check()?;
         let frame = Frame::new(message.kind().opcode(), true, message.payload());
-        if let Some(payload) = self.deflater.prepared(message)? {
+        if let Some(payload) = self.deflater.prepared(message) {
             self.put(&Frame { rsv: deflate::RSV, payload, ..frame });
             return Ok(());
         }

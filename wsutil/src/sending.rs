@@ -126,13 +126,13 @@ impl<'a> Sending<'a> {
     /// As [`message`](Self::message).
     pub fn prepared(&mut self, message: &Prepared) -> Result<(), SendError> {
         self.check_between_messages()?;
-        if let Some(payload) = self.out.deflater.prepared(message)? {
-            let mut header = self.header(message.kind(), payload.len())?;
-            header.rsv = deflate::RSV;
+        if let Some(payload) = self.out.deflater.prepared(message) {
+            let kind = message.kind();
+            let header = self.out.encoder.extended(kind, deflate::RSV, true, payload.len());
             self.out.outbox.put(&header, payload);
             return Ok(());
         }
-        let header = self.header(message.kind(), message.payload().len())?;
+        let header = self.out.encoder.data(message.kind(), true, message.payload().len());
         if header.mask.is_some() {
             self.out.outbox.put(&header, message.payload());
         } else {
@@ -153,8 +153,7 @@ impl<'a> Sending<'a> {
         let first = !self.out.encoder.is_inside_message();
         if let Some(payload) = self.out.deflater.piece(payload, first, fin)? {
             let payload = payload.as_ref();
-            let mut header = self.out.encoder.data(kind, fin, payload.len());
-            header.rsv = if first { deflate::RSV } else { header.rsv };
+            let header = self.out.encoder.extended(kind, deflate::RSV, fin, payload.len());
             self.put(&header, payload);
             return Ok(());
         }
@@ -273,15 +272,16 @@ impl<'a> Sending<'a> {
         &mut self,
         message: Message<'m>,
     ) -> Result<&'m [u8], SendError> {
+        self.check_between_messages()?;
         let payload = message.as_bytes();
         if !self.out.deflater.is_none() && self.compressed(message)? {
             return Ok(&[]);
         }
         if payload.len() > self.out.fragment {
-            self.fragments(message.kind(), Rsv::NONE, payload)?;
+            self.fragments(message.kind(), Rsv::NONE, payload);
             return Ok(&[]);
         }
-        let header = self.header(message.kind(), payload.len())?;
+        let header = self.out.encoder.data(message.kind(), true, payload.len());
         if payload.len() < LARGE_SIZE
             || header.mask.is_some()
             || Inbox::range_of(self.received, payload).is_some()
@@ -317,26 +317,23 @@ impl<'a> Sending<'a> {
     #[cold]
     #[inline(never)]
     fn compressed(&mut self, message: Message<'_>) -> Result<bool, SendError> {
-        self.check_between_messages()?;
         let Some(payload) = self.out.deflater.message(message.as_bytes())? else {
             return Ok(false);
         };
-        self.fragments(message.kind(), deflate::RSV, payload.as_ref())?;
+        self.fragments(message.kind(), deflate::RSV, payload.as_ref());
         Ok(true)
     }
 
-    /// Sends a message of at least one byte in frames that are not over the size of fragments; the
-    /// first one has these RSV bits.
+    /// Sends a message of at least one byte, which has these RSV bits, in frames that are not over
+    /// the size of fragments.
     #[cold]
-    fn fragments(&mut self, kind: Kind, mut rsv: Rsv, payload: &[u8]) -> Result<(), SendError> {
-        self.check_between_messages()?;
+    fn fragments(&mut self, kind: Kind, rsv: Rsv, payload: &[u8]) {
         let mut fragments = payload.chunks(self.out.fragment).peekable();
         while let Some(fragment) = fragments.next() {
-            let header = self.out.encoder.data(kind, fragments.peek().is_none(), fragment.len());
-            let header = wscore::Header { rsv: core::mem::take(&mut rsv), ..header };
+            let fin = fragments.peek().is_none();
+            let header = self.out.encoder.extended(kind, rsv, fin, fragment.len());
             self.put(&header, fragment);
         }
-        Ok(())
     }
 
     fn control_frame(&mut self, opcode: OpCode, payload: &[u8]) -> Result<(), SendError> {
@@ -345,12 +342,6 @@ impl<'a> Sending<'a> {
         wscore::check_control(&header).map_err(|_| SendError::ControlTooLong)?;
         self.out.outbox.put(&header, payload);
         Ok(())
-    }
-
-    #[inline]
-    fn header(&mut self, kind: Kind, len: usize) -> Result<wscore::Header, SendError> {
-        self.check_between_messages()?;
-        Ok(self.out.encoder.data(kind, true, len))
     }
 
     /// Whether a message may begin.

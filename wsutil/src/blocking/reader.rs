@@ -191,80 +191,59 @@ impl<S: Read> Reader<S> {
         self.stream
     }
 
-    /// Reads payload of the open message, at most to the end of a frame; 0 at its end.
+    /// Reads payload of the open message; 0 at its end.
     fn read_some(&mut self, room: &mut [u8]) -> Result<usize, Error> {
-        loop {
-            if !self.is_open || room.is_empty() {
-                return Ok(0);
-            }
-            if self.inflater.is_open() {
-                return self.read_compressed(room);
-            }
-            let left = usize::try_from(self.decoder.payload_left()).unwrap_or(usize::MAX);
-            if left > 0 {
-                let len = left.min(room.len());
-                let read = read(&mut self.stream, &mut room[..len]);
-                let read = self.received(read)?;
-                let decoded = self.decoder.decode(&mut room[..read]).map(|_| ());
-                self.check(decoded)?;
-                self.is_open = self.decoder.is_inside_message();
-                return Ok(read);
-            }
-            match self.advance()? {
-                Advance::Control => {}
-                Advance::Header(_) => self.is_open = self.decoder.is_inside_message(),
-                Advance::End => {
-                    // RFC 6455 §5.4: a message that is not finished is not delivered.
-                    self.is_open = false;
-                    return Err(Error::Closed(self.close_status_or_none()));
-                }
-            }
+        if !self.is_open || room.is_empty() {
+            return Ok(0);
         }
+        if self.inflater.is_open() {
+            return self.read_compressed(room);
+        }
+        let read = self.read_raw(room)?;
+        self.is_open = self.decoder.is_inside_message();
+        Ok(read)
     }
 
     /// As [`read_some`](Self::read_some), of a message that is compressed.
     fn read_compressed(&mut self, room: &mut [u8]) -> Result<usize, Error> {
         loop {
             let limit = self.decoder.limits().message;
-            let (len, inflated) = match self.inflater.advance(room, limit) {
-                Ok(advanced) => advanced,
-                Err(error) => return Err(self.refuse(error)),
-            };
+            let advanced = self.inflater.advance(room, limit);
+            let (len, inflated) = advanced.map_err(|error| self.refuse(error))?;
             self.is_open = inflated != Inflated::Message;
             if len > 0 || !self.is_open {
                 return Ok(len);
             }
-            self.read_more_compressed()?;
+            let mut compressed = self.inflater.take_room();
+            let read = self.read_raw(&mut compressed);
+            let len = *read.as_ref().unwrap_or(&0);
+            self.inflater.received(compressed, len, !self.decoder.is_inside_message());
+            if !self.is_open {
+                self.inflater.end();
+            }
+            read?;
         }
     }
 
-    /// Reads compressed payload, or that there is no more.
-    fn read_more_compressed(&mut self) -> Result<(), Error> {
-        loop {
+    /// Reads payload of the open message as it was sent, at most to the end of a frame; 0 at its end.
+    fn read_raw(&mut self, room: &mut [u8]) -> Result<usize, Error> {
+        while self.decoder.is_inside_message() {
             let left = usize::try_from(self.decoder.payload_left()).unwrap_or(usize::MAX);
             if left > 0 {
-                let room = self.inflater.room();
                 let len = left.min(room.len());
                 let read = read(&mut self.stream, &mut room[..len]);
                 let read = self.received(read)?;
-                let decoded = self.decoder.decode(&mut self.inflater.room()[..read]).map(|_| ());
-                self.check(decoded)?;
-                self.inflater.received(read, !self.decoder.is_inside_message());
-                return Ok(());
+                let decoded = self.decoder.decode(&mut room[..read]).map(|_| ());
+                decoded.map_err(|error| self.refuse(error))?;
+                return Ok(read);
             }
-            match self.advance()? {
-                Advance::Header(_) if !self.decoder.is_inside_message() => {
-                    self.inflater.received(0, true);
-                    return Ok(());
-                }
-                Advance::Header(_) | Advance::Control => {}
-                Advance::End => {
-                    // RFC 6455 §5.4: a message that is not finished is not delivered.
-                    self.is_open = false;
-                    return Err(Error::Closed(self.close_status_or_none()));
-                }
+            if let Advance::End = self.advance()? {
+                // RFC 6455 §5.4: a message that is not finished is not delivered.
+                self.is_open = false;
+                return Err(Error::Closed(self.close_status_or_none()));
             }
         }
+        Ok(0)
     }
 
     /// Reads one header, with the payload if it is that of a control frame, which is answered.
@@ -340,10 +319,6 @@ impl<S: Read> Reader<S> {
         }
     }
 
-    fn check(&mut self, decoded: Result<(), MessageError>) -> Result<(), Error> {
-        decoded.map_err(|error| self.refuse(error))
-    }
-
     /// Tells the peer what it did wrong.
     fn refuse(&mut self, error: MessageError) -> Error {
         self.replies.fail(&error);
@@ -373,6 +348,7 @@ impl<S: Read> Reader<S> {
     fn fail(&mut self, error: Error) -> Error {
         if error.close_code().is_some() {
             self.is_open = false;
+            self.inflater.end();
             self.end = Some(Err(error.again()));
         }
         error

@@ -5,7 +5,7 @@ use std::{
     vec::Vec,
 };
 
-use wscore::{CloseBody, CloseCode, MAX_CONTROL_PAYLOAD, MAX_HEADER, OpCode, Role, cipher};
+use wscore::{CloseBody, CloseCode, MAX_CONTROL_PAYLOAD, MAX_HEADER, OpCode, Role, Rsv, cipher};
 
 use crate::{
     Encoder, Kind, Message, SendError,
@@ -142,13 +142,8 @@ impl<S: Write> Writer<S> {
             self.buffer = pool::take();
         }
         let first = !self.encoder.is_inside_message();
-        let is_compressed = self.compress(first, fin).map_err(|error| {
-            // What has begun cannot be ended.
-            self.failed = (!first).then_some(io::ErrorKind::InvalidInput);
-            invalid(error)
-        })?;
-        let mut header = self.encoder.data(self.kind, fin, self.buffered());
-        header.rsv = if is_compressed && first { deflate::RSV } else { header.rsv };
+        let rsv = self.compress(first, fin).map_err(invalid)?;
+        let header = self.encoder.extended(self.kind, rsv, fin, self.buffered());
         if let Some(mask) = header.mask {
             cipher(&mut self.buffer[MAX_HEADER..self.end], mask, 0);
         }
@@ -162,22 +157,22 @@ impl<S: Write> Writer<S> {
         written
     }
 
-    /// Puts what is gathered compressed in its place, if it is to be.
-    fn compress(&mut self, first: bool, fin: bool) -> Result<bool, SendError> {
+    /// Puts what is gathered compressed in its place, if it is to be: the RSV bits that say so.
+    fn compress(&mut self, first: bool, fin: bool) -> Result<Rsv, SendError> {
         let payload = &self.buffer[MAX_HEADER..self.end];
         let compressed = if first && fin {
             self.deflater.message(payload)?
         } else {
             self.deflater.piece(payload, first, fin)?
         };
-        let Some(compressed) = compressed else { return Ok(false) };
+        let Some(compressed) = compressed else { return Ok(Rsv::NONE) };
         let payload = compressed.as_ref();
         self.end = MAX_HEADER + payload.len();
         if self.end > self.buffer.len() {
             self.buffer.resize(self.end, 0);
         }
         self.buffer[MAX_HEADER..self.end].copy_from_slice(payload);
-        Ok(true)
+        Ok(deflate::RSV)
     }
 
     /// Holds no buffer between messages.

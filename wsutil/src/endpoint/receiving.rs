@@ -29,7 +29,7 @@ impl Endpoint {
     }
 
     /// Decompresses what the inbox has, and goes on from there: apart from the loop that messages
-    /// which are not compressed go through, which it would slow down by a sixth.
+    /// which are not compressed go through, which it would slow down.
     #[cold]
     #[inline(never)]
     fn inflate_on(&mut self, whole: bool) -> Result<Step, MessageError> {
@@ -145,23 +145,14 @@ impl Endpoint {
     }
 
     fn inflate_piece(&mut self, whole: bool) -> Result<Option<Step>, MessageError> {
-        let Holds::Beginning { handed_out, skip } = self.holds else { return Ok(None) };
         let limit = self.decoder.limits().message;
         loop {
             let (kind, inflated) = self.inflater.advance(&mut self.inbox, limit)?;
+            self.inflated = true;
             let last = inflated == Inflated::Message;
-            if whole && (handed_out || skip) {
-                self.inflater.release();
-                self.holds =
-                    if last { Holds::NOTHING } else { Holds::Beginning { handed_out, skip: true } };
-            } else if whole && last {
-                self.holds = Holds::Message(kind);
-                self.inflated = true;
-                return Ok(Some(Step::Message));
-            } else if !whole && (last || !self.inflater.bytes().is_empty()) {
-                self.holds = Holds::Piece { kind, first: !handed_out, last };
-                self.inflated = true;
-                return Ok(Some(Step::Piece));
+            let has_piece = whole || last || !self.inflater.bytes().is_empty();
+            if let Some(step) = has_piece.then(|| self.hold(kind, last, whole)).flatten() {
+                return Ok(Some(step));
             }
             if inflated != Inflated::More {
                 return Ok(None);
@@ -169,12 +160,12 @@ impl Endpoint {
         }
     }
 
-    /// The inbox has one more piece: whether there is something to hand out.
+    /// There is one more piece: whether there is something to hand out.
     #[inline(always)]
     fn hold(&mut self, kind: Kind, last: bool, whole: bool) -> Option<Step> {
         let Holds::Beginning { handed_out, skip } = self.holds else { return None };
         if whole && (handed_out || skip) {
-            self.inbox.release();
+            self.release_bytes();
             self.holds =
                 if last { Holds::NOTHING } else { Holds::Beginning { handed_out, skip: true } };
             return None;
