@@ -19,7 +19,7 @@ use crate::{Compress, Deflate, Direction, decompressor::TAIL, pool::Owner, windo
 /// let first = compressor.compress(b"Hello", &mut room, Flush::Message)?;
 /// assert_eq!(&room[..first.written], b"\xf2\x48\xcd\xc9\xc9\x07\x00");
 /// let second = compressor.compress(b"Hello", &mut room, Flush::Message)?;
-/// assert_eq!(&room[..second.written], b"\xf2\x00\x11\x00\x00");
+/// assert_eq!(&room[..second.written], b"\x02\x13\x00\x00");
 /// # Ok::<(), wsflate::CodecError>(())
 /// ```
 pub struct Compressor {

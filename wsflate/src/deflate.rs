@@ -9,7 +9,7 @@ use wscore::{
 };
 
 use crate::{
-    Agreed, Codec, Compress, Config, NAME, Parameters, WindowBits, confirm, negotiate,
+    Agreed, Codec, Compress, Config, Fast, NAME, Parameters, WindowBits, confirm, negotiate,
     pool::{Free, Owner, Pool},
     window::Window,
 };
@@ -17,7 +17,7 @@ use crate::{
 /// `permessage-deflate` for the handshakes and connections of a service; cheap to clone.
 ///
 /// One is made for all connections: they take turns with its compressors. It keeps at most 16 that
-/// no connection has in work, some 400 KB each at the default memory level. A connection that takes
+/// no connection has in work, of about 100 KB each, or 400 KB at zlib's levels. A connection that takes
 /// over finds its own one as it left it if no other connection has had it since; else one is primed
 /// with its window.
 ///
@@ -44,12 +44,17 @@ struct Shared {
 }
 
 impl Deflate {
-    /// With the compressor of zlib-rs.
-    #[cfg(feature = "std")]
+    /// With [`Fast`] for the levels 1 and 2, and else the compressor of zlib-rs. Without the feature
+    /// `std` with `Fast` for all.
     #[must_use]
     pub fn new(config: Config) -> Self {
-        let codec = crate::Zlib { level: config.level, mem_level: config.mem_level };
-        Self::with_codec(config, codec)
+        match config.level {
+            #[cfg(feature = "std")]
+            level @ (0 | 3..) => {
+                Self::with_codec(config, crate::Zlib { level, mem_level: config.mem_level })
+            }
+            level => Self::with_codec(config, Fast { level }),
+        }
     }
 
     /// With a codec of your own: levels are its business.
@@ -146,7 +151,6 @@ impl Deflate {
     }
 }
 
-#[cfg(feature = "std")]
 impl Default for Deflate {
     fn default() -> Self {
         Self::new(Config::default())

@@ -293,6 +293,10 @@ pub(crate) const CODE_LENGTHS: [Entry; 19] = {
     symbols
 };
 
+/// The order in which the lengths of the codes for code lengths come (RFC 1951 §3.2.7).
+pub(crate) const CODE_LENGTH_ORDER: [usize; 19] =
+    [16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15];
+
 /// The fixed code of literals and lengths (RFC 1951 §3.2.6).
 pub(crate) static FIXED_LITERALS: Literals = {
     let mut lens = [8; 288];

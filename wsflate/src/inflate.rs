@@ -11,8 +11,8 @@ use crate::{
     bits::{Bits, Stop},
     codec::{CodecStep, Decompress},
     huffman::{
-        CODE_LENGTHS, CodeLengths, DISTANCES, Distances, FIXED_DISTANCES, FIXED_LITERALS, LITERALS,
-        Literals, Symbol,
+        CODE_LENGTH_ORDER, CODE_LENGTHS, CodeLengths, DISTANCES, Distances, FIXED_DISTANCES,
+        FIXED_LITERALS, LITERALS, Literals, Symbol,
     },
     output::Output,
     scratch,
@@ -98,9 +98,6 @@ struct Counts {
     /// 4–19
     code_lengths: u16,
 }
-
-/// The order in which the lengths of the codes for code lengths come (RFC 1951 §3.2.7).
-const ORDER: [usize; 19] = [16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15];
 
 impl Inflate {
     /// For data that refers at most this far back.
@@ -249,7 +246,7 @@ impl Inflate {
                 self.state = State::CodeLengths { counts, read };
                 return Err(Stop::Input);
             };
-            memory.lens[ORDER[usize::from(read)]] = len.to_le_bytes()[0];
+            memory.lens[CODE_LENGTH_ORDER[usize::from(read)]] = len.to_le_bytes()[0];
             read += 1;
         }
         memory

@@ -5,14 +5,15 @@
 //! handshake   Config ─▶ negotiate, confirm ─▶ Parameters ─▶ Agreed: two Directions
 //! messages    message ─▶ Compressor ─▶ payload, RSV1      payload, RSV1 ─▶ Decompressor ─▶ message
 //!                           │ turns                                          │ window, tables
-//!                        Compress: zlib-rs, or yours                     Decompress: Inflate, or yours
+//!                        Compress: Fast, Zlib, or yours                  Decompress: Inflate, or yours
 //! ```
 //!
 //! [`Deflate`] holds what the connections of a service share, and is what the handshakes of
 //! [`wscore`] negotiate with. `wsutil`'s connections take it with their feature `deflate`.
 //!
 //! # Memory
-//! A message in work leases a compressor, some 400 KB, and code tables of 40 KB. Between messages a
+//! A message in work leases a compressor of about 100 KB, or 400 KB at the levels of zlib, and for
+//! the other direction code tables and a window, at most 40 KB together. Between messages a
 //! connection holds nothing, or with takeover its two windows: as much as was said, and at most
 //! 32 KiB each, or less where that was agreed. See [`Config::dedicated`] for the other way.
 //!
@@ -22,8 +23,8 @@
 //! takeover that holds for messages beside a message with a secret, too. Send secrets uncompressed.
 //!
 //! # Features
-//! - `std` (default): the compressor of zlib-rs, and compressors that connections take turns with.
-//!   Without it the crate is `no_std` with `alloc`, and takes a compressor of yours.
+//! - `std` (default): the compressor of zlib-rs for the levels 0 and 3 to 9, and compressors that
+//!   connections take turns with. Without it the crate is `no_std` with `alloc`.
 
 #![cfg_attr(not(feature = "std"), no_std)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -44,6 +45,7 @@ mod compressor;
 mod config;
 mod decompressor;
 mod deflate;
+mod fast;
 mod frame;
 mod huffman;
 mod inflate;
@@ -63,6 +65,7 @@ pub use compressor::{CodecError, Compressor, Flush, MIN_ROOM, Progress};
 pub use config::Config;
 pub use decompressor::{DecompressError, Decompressor, InvalidData};
 pub use deflate::Deflate;
+pub use fast::Fast;
 pub use frame::{FrameError, MessageState, compress_frame, decompress_frame, is_compressed};
 pub use inflate::Inflate;
 pub use negotiate::{Agreed, Direction, confirm, negotiate};

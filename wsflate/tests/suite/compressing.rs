@@ -56,7 +56,7 @@ fn hello_is_seven_bytes_and_nothing_is_one() {
         let again = compress(&mut compressor, &[b"Hello"], 16);
         assert!(again.len() <= 7, "level {level}: {again:x?}");
         if level == 2 {
-            assert_eq!(again, b"\xf2\x00\x11\x00\x00");
+            assert_eq!(again, b"\x02\x13\x00\x00");
         }
     }
 }
@@ -89,8 +89,8 @@ fn df16_no_distance_is_over_the_window() {
                     }
                 }
                 assert!(furthest <= window.size(), "{furthest} for {window}");
-                // The window is used, but for the smallest, for which nothing is referred to.
-                if window == WindowBits::MIN {
+                // The window is used, but for the smallest by zlib, which refers to nothing then.
+                if window == WindowBits::MIN && level > 2 {
                     assert_eq!(furthest, 0);
                 } else {
                     assert!(

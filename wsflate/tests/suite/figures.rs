@@ -96,3 +96,30 @@ fn figures_df23_an_idle_connection_holds_its_windows_at_most() {
         }
     }
 }
+
+#[test]
+fn figures_a_message_in_work_leases_a_compressor_and_tables() {
+    let message = json(64 << 10);
+    let mut room = vec![0; 80_000];
+    let direction = Direction { takeover: false, window: WindowBits::MAX };
+    let mut written = 0;
+    for (level, most) in [(1, 150_000), (2, 150_000), (6, 400_000)] {
+        let deflate = Deflate::new(Config { level, ..Config::default() });
+        let mut compressor = Compressor::new(&deflate, direction);
+        let (heap, _) = held(|| {
+            let progress = compressor.compress(&message, &mut room, Flush::Fragment).unwrap();
+            assert!(progress.done);
+            written = progress.written;
+        });
+        println!("level {level}: {heap} B of heap for a message that is being compressed");
+        assert!(heap > 0 && heap < most, "{heap}");
+    }
+    let mut out = vec![0; 70_000];
+    let mut decompressor = Decompressor::new(&Deflate::default(), direction);
+    let (heap, _) = held(|| {
+        let progress = decompressor.decompress(&room[..written], &mut out, false, 70_000).unwrap();
+        assert!(progress.done);
+    });
+    println!("{heap} B of heap for one that is being decompressed");
+    assert!(heap > 0 && heap < 40_000, "{heap}");
+}
