@@ -36,12 +36,23 @@ SERVERS = {
 }
 BASE = "raw"
 
+# The same for messages that are compressed; the best of the others is what they are compared with.
+COMPRESSED_SERVERS = {
+    "sockudo-ws": ["echo-sockudo-ws", "--deflate"],
+    "yawc": ["echo-yawc", "--deflate"],
+    "echo_epoll": ["echo_epoll", "--deflate"],
+    "echo_epoll, level 1": ["echo_epoll", "--deflate", "--level", "1"],
+    "echo_tokio": ["echo_tokio", "--deflate"],
+}
+COMPRESSED_BASE = "sockudo-ws"
+
 # Payload/connections/messages sent before a reply is awaited.
 POINTS = [
     "125B/1/1", "16B/100/1", "125B/100/1", "125B/1000/1", "1K/100/1", "16K/100/1", "64K/10/1", "1M/10/1",
     "16B/10/16", "125B/100/16", "125B/1000/16", "1K/10/16", "16K/10/16", "64K/10/16",
     "1K/10/16/text", "16K/10/1/text",
 ]
+COMPRESSED_POINTS = ["1K/10/4/json", "16K/10/4/json", "1K/10/4/takeover", "16K/10/4/takeover", "1K/1000/1/takeover"]
 QUICK_POINTS = ["125B/100/1", "16K/100/1", "64K/10/1", "125B/100/16"]
 UNITS = {"B": 1, "K": 1024, "M": 1024 * 1024}
 
@@ -65,18 +76,20 @@ def parse_arguments():
         epilog="Exit code: 0, 1 if a server fails a check, 2 for a wrong command line, 130 when interrupted.")
     parser.add_argument("--quick", action="store_true", help="4 points instead of 16")
     parser.add_argument("--points", metavar="REGEX", default="", help="points whose name matches, such as '^125B' or '/16$'")
-    parser.add_argument("--servers", metavar="LIST", default=",".join(SERVERS), help="separated by commas [default: %(default)s]")
+    parser.add_argument("--compressed", action="store_true", help="5 points of compressed JSON, and the servers that have compression")
+    parser.add_argument("--servers", metavar="NAME", nargs="+", help="some servers only: " + ", ".join(SERVERS))
     parser.add_argument("--rounds", metavar="N", type=int, default=3, help="rounds, of which medians are taken [default: 3]")
     parser.add_argument("--secs", metavar="SECS", type=float, default=0.6, help="length of one run [default: 0.6]")
     parser.add_argument("--list", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    named = arguments.servers.split(",")
-    if unknown := [name for name in named if name not in SERVERS]:
+    servers, arguments.base = (COMPRESSED_SERVERS, COMPRESSED_BASE) if arguments.compressed else (SERVERS, BASE)
+    named = arguments.servers or servers
+    if unknown := [name for name in named if name not in servers]:
         parser.error(f"no such server: {', '.join(unknown)}")
-    # All figures are ratios to the floor, so it always runs.
-    arguments.servers = [name for name in SERVERS if name in named or name == BASE]
+    # All figures are ratios to the base, so it always runs.
+    arguments.servers = {name: command for name, command in servers.items() if name in named or name == arguments.base}
     try:
-        points = QUICK_POINTS if arguments.quick else POINTS
+        points = COMPRESSED_POINTS if arguments.compressed else QUICK_POINTS if arguments.quick else POINTS
         arguments.points = [point for point in points if re.search(arguments.points, point)]
     except re.error as error:
         parser.error(f"--points: {error}")
@@ -104,8 +117,8 @@ def prepare():
 class Server:
     """A server that runs until the end of the block."""
 
-    def __init__(self, name):
-        program, *flags = SERVERS[name]
+    def __init__(self, command):
+        program, *flags = command
         folder = OURS if program.startswith("echo_") else THEIRS
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
@@ -136,14 +149,14 @@ class Server:
         self.process.wait()
 
 
-def measure(name, point, secs):
-    """One run: rate, server_us, waited."""
-    payload, connections, pipeline, *kind = point.split("/")
-    with Server(name) as server:
+def measure(command, point, secs):
+    """One run: rate, server_us, waited, reply_size."""
+    payload, connections, pipeline, kind = (point + "/binary").split("/")[:4]
+    with Server([*command, "--takeover"] if kind == "takeover" else command) as server:
         options = {
             "address": "%s:%d" % server.address, "pid": server.process.pid,
             "payload": int(payload[:-1]) * UNITS[payload[-1]], "connections": connections, "pipeline": pipeline,
-            "kind": (kind or ["binary"])[0], "warmup": WARMUP, "secs": secs,
+            "kind": kind, "warmup": WARMUP, "secs": secs,
         }
         command = [os.path.join(THEIRS, "loadgen")]
         for option, value in options.items():
@@ -157,11 +170,11 @@ def measure(name, point, secs):
         return json.loads(run.stdout)
 
 
-def measure_undisturbed(name, point, secs):
+def measure_undisturbed(command, point, secs):
     """The run in which others had the core least."""
     best = None
     for _ in range(1 + REPEATS):
-        run = measure(name, point, secs)
+        run = measure(command, point, secs)
         if best is None or run["waited"] < best["waited"]:
             best = run
         if best["waited"] <= MAX_WAITED:
@@ -175,11 +188,11 @@ def measure_all(arguments):
     for point in arguments.points:
         runs[point] = {name: [] for name in arguments.servers}
         for _ in range(arguments.rounds):
-            for name in arguments.servers:
+            for name, command in arguments.servers.items():
                 if (name, point) in failures:
                     continue
                 try:
-                    runs[point][name].append(measure_undisturbed(name, point, arguments.secs))
+                    runs[point][name].append(measure_undisturbed(command, point, arguments.secs))
                 except Failure as failure:
                     failures.append((name, point))
                     say(f"error: {name} at {point}: {failure}")
@@ -202,12 +215,12 @@ def capacity(runs, base):
     return median(base, "server_us") / median(runs, "server_us")
 
 
-def print_ratios(title, ratio, runs, servers):
+def print_ratios(title, ratio, runs, servers, base):
     """A row for each server, the best first, a column for each point, and their geometric mean."""
     print_header(title, "server", [*runs, "geo-mean"])
     rows = []
     for name in servers:
-        ratios = [ratio(by[name], by[BASE]) if by[name] and by[BASE] else None for by in runs.values()]
+        ratios = [ratio(by[name], by[base]) if by[name] and by[base] else None for by in runs.values()]
         # The mean of other points than the others' would not compare.
         mean = None if None in ratios else statistics.geometric_mean(ratios)
         rows.append((mean or 0, name, [*ratios, mean]))
@@ -229,11 +242,17 @@ def spread(runs):
     return f"{(max(times) - min(times)) / statistics.median(times) * 100:.0f}"
 
 
-def print_base(runs):
-    """The floor in figures of this machine."""
-    print_header(f"{BASE} on this machine", "", runs)
+def print_reply_sizes(runs, servers):
+    print_header("Bytes of a reply, with its header", "server", runs)
+    for name in servers:
+        print_row(name, [f"{median(by[name], 'reply_size'):.0f}" if by[name] else "failed" for by in runs.values()])
+
+
+def print_base(runs, base):
+    """What all is compared with, in figures of this machine."""
+    print_header(f"{base} on this machine", "", runs)
     for title, key, form in [("messages/s", "rate", "{:.0f}"), ("CPU µs per message", "server_us", "{:.2f}")]:
-        print_row(title, [form.format(median(by[BASE], key)) if by[BASE] else "failed" for by in runs.values()])
+        print_row(title, [form.format(median(by[base], key)) if by[base] else "failed" for by in runs.values()])
 
 
 def print_header(title, corner, columns):
@@ -253,17 +272,20 @@ def print_report(arguments, runs):
     print(f"Medians of {arguments.rounds} interleaved rounds of {arguments.secs} s, loopback, TCP with {congestion}, "
           f"server and load on one core, which others had for up to {max(every, default=0) * 100:.0f} % of a run. "
           "Points are payload/connections/pipeline.")
-    print_ratios("Throughput × raw", throughput, runs, arguments.servers)
-    print_ratios("Capacity × raw (raw's CPU time per message ÷ the server's)", capacity, runs, arguments.servers)
-    print_spread(runs, arguments.servers)
-    print_base(runs)
+    servers, base = arguments.servers, arguments.base
+    print_ratios(f"Throughput × {base}", throughput, runs, servers, base)
+    print_ratios(f"Capacity × {base} ({base}'s CPU time per message ÷ the server's)", capacity, runs, servers, base)
+    if arguments.compressed:
+        print_reply_sizes(runs, servers)
+    print_spread(runs, servers)
+    print_base(runs, base)
 
 
 def main():
     arguments = parse_arguments()
     # For run.sh: what to build.
     if arguments.list:
-        print("\n".join(dict.fromkeys(["loadgen", *(SERVERS[name][0] for name in arguments.servers)])))
+        print("\n".join(dict.fromkeys(["loadgen", *(command[0] for command in arguments.servers.values())])))
         return
     prepare()
     runs, failures = measure_all(arguments)

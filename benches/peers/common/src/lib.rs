@@ -26,7 +26,8 @@ pub fn has_flag(name: &str) -> bool {
     std::env::args().any(|argument| argument == name)
 }
 
-/// The answer to an upgrade request; `None` if there is no key in it. Nothing else is looked at.
+/// The answer to an upgrade request; `None` if there is no key in it. Nothing else is looked at:
+/// compression is agreed on if the command line says so.
 pub fn answer(request: &str) -> Option<String> {
     let key = request.lines().find_map(|line| {
         let (name, value) = line.split_once(':')?;
@@ -37,6 +38,15 @@ pub fn answer(request: &str) -> Option<String> {
     let accept = BASE64_STANDARD.encode(hash.digest().bytes());
     Some(format!(
         "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-         Sec-WebSocket-Accept: {accept}\r\n\r\n"
+         Sec-WebSocket-Accept: {accept}\r\n{}\r\n",
+        extension().map_or(String::new(), |name| format!("Sec-WebSocket-Extensions: {name}\r\n"))
     ))
+}
+
+/// The compression on the command line: `--deflate`, with `--takeover` or without.
+pub fn extension() -> Option<&'static str> {
+    has_flag("--deflate").then(|| match has_flag("--takeover") {
+        true => "permessage-deflate",
+        false => "permessage-deflate; server_no_context_takeover; client_no_context_takeover",
+    })
 }

@@ -9,14 +9,20 @@ use std::{
 
 use mio::net::TcpStream;
 
-use crate::{plan::Plan, system};
+use crate::{
+    compressed::Replies,
+    plan::{Kind, Plan},
+    system,
+};
 
 const REQUEST: &str = "GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\n\
     Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
-    Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+    Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
 
 /// What answers the key above.
 const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
+
+const EXTENSIONS: &str = "Sec-WebSocket-Extensions";
 
 /// How long a server has for its answer.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -36,19 +42,27 @@ pub enum Next {
 
 pub struct Client {
     stream: TcpStream,
-    /// The number of the current burst, and how many bytes of it went and came back.
+    /// The number of the current burst, how many bytes of it went, and how many bytes came back, or
+    /// messages if they are compressed.
     burst: usize,
     sent: usize,
     received: usize,
+    /// What replies go through if they are compressed.
+    compressed: Option<Replies>,
+    /// How many bytes and messages ever came back.
+    pub reply_bytes: usize,
+    pub messages: usize,
 }
 
 impl Client {
     /// Connects and upgrades.
-    pub fn open(address: SocketAddr) -> io::Result<Self> {
+    pub fn open(address: SocketAddr, kind: Kind) -> io::Result<Self> {
         let mut stream = std::net::TcpStream::connect(address)?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(HANDSHAKE_TIMEOUT))?;
-        stream.write_all(REQUEST.as_bytes())?;
+        let offer = kind.extension();
+        let field = offer.map_or(String::new(), |name| format!("{EXTENSIONS}: {name}\r\n"));
+        stream.write_all(format!("{REQUEST}{field}\r\n").as_bytes())?;
         let mut answer = vec![];
         while !answer.ends_with(b"\r\n\r\n") {
             let mut bytes = [0; 1024];
@@ -57,9 +71,17 @@ impl Client {
                 size => answer.extend_from_slice(&bytes[..size]),
             }
         }
-        check_answer(&String::from_utf8_lossy(&answer)).map_err(Error::other)?;
+        check_answer(&String::from_utf8_lossy(&answer), kind).map_err(Error::other)?;
         stream.set_nonblocking(true)?;
-        Ok(Self { stream: TcpStream::from_std(stream), burst: 0, sent: 0, received: 0 })
+        Ok(Self {
+            stream: TcpStream::from_std(stream),
+            burst: 0,
+            sent: 0,
+            received: 0,
+            compressed: offer.is_some().then(|| Replies::new(kind == Kind::Takeover)),
+            reply_bytes: 0,
+            messages: 0,
+        })
     }
 
     pub fn stream(&mut self) -> &mut TcpStream {
@@ -68,11 +90,9 @@ impl Client {
 
     /// Sends what the socket takes of the current burst.
     pub fn send(&mut self, plan: &Plan) -> io::Result<()> {
-        let burst_size = plan.pipeline * plan.request_size;
-        let start = plan.first_slot(self.burst) * plan.request_size;
-        while self.sent < burst_size {
-            let rest = start + self.sent..start + burst_size;
-            match self.stream.write(&plan.requests[rest]) {
+        let burst = plan.requests(self.burst);
+        while self.sent < burst.len() {
+            match self.stream.write(&burst[self.sent..]) {
                 Err(error) if error.kind() == ErrorKind::WouldBlock => break,
                 result => self.sent += result?,
             }
@@ -86,8 +106,9 @@ impl Client {
         let mut answered = 0;
         loop {
             let is_drained = self.receive(plan, buffer)?;
-            if self.received == plan.pipeline * plan.reply_size {
+            if self.received == self.wanted_in_all(plan) {
                 answered += 1;
+                self.messages += plan.pipeline;
                 self.burst += 1;
                 self.received = 0;
                 if next == Next::Send {
@@ -114,6 +135,13 @@ impl Client {
             Ok(0) => return Err(Error::other("connection closed instead of a reply")),
             result => result?,
         };
+        self.reply_bytes += size;
+        if let Some(replies) = &mut self.compressed {
+            let mut payloads = plan.payloads(self.burst)[self.received..].iter();
+            let next = || payloads.next().map_or(&[][..], Vec::as_slice);
+            self.received += replies.take(&buffer[..size], next)?;
+            return Ok(size < wanted);
+        }
         if !is_dropped {
             self.compare(plan, &buffer[..size])?;
         }
@@ -121,9 +149,17 @@ impl Client {
         Ok(size < wanted)
     }
 
+    /// What `received` is when a burst is answered.
+    fn wanted_in_all(&self, plan: &Plan) -> usize {
+        match self.compressed {
+            Some(_) => plan.pipeline,
+            None => plan.pipeline * plan.reply_size,
+        }
+    }
+
     /// How much to read next, and whether only to drop it.
     fn wanted(&self, plan: &Plan, room: usize) -> (usize, bool) {
-        if !plan.is_large {
+        if !plan.is_large || self.compressed.is_some() {
             return (room, false);
         }
         let number = self.burst * plan.pipeline + self.received / plan.reply_size;
@@ -163,14 +199,25 @@ fn start_of(bytes: &[u8]) -> &[u8] {
     &bytes[..bytes.len().min(8)]
 }
 
-fn check_answer(answer: &str) -> Result<(), String> {
+fn check_answer(answer: &str, kind: Kind) -> Result<(), String> {
     if !answer.starts_with("HTTP/1.1 101 ") {
         return Err(format!("not upgraded: {}", answer.lines().next().unwrap_or_default()));
     }
-    let is_accept = |line: &str| {
-        line.split_once(':').is_some_and(|(name, value)| {
-            name.eq_ignore_ascii_case("sec-websocket-accept") && value.trim() == ACCEPT
-        })
+    let value_of = |wanted: &str| {
+        let mut fields = answer.lines().filter_map(|line| line.split_once(':'));
+        fields.find(|(name, _)| name.eq_ignore_ascii_case(wanted)).map(|(_, value)| value.trim())
     };
-    if answer.lines().any(is_accept) { Ok(()) } else { Err("wrong accept value".into()) }
+    if value_of("Sec-WebSocket-Accept") != Some(ACCEPT) {
+        return Err("wrong accept value".into());
+    }
+    let agreed = value_of(EXTENSIONS).unwrap_or_default();
+    let is_as_wanted = match kind {
+        Kind::Binary | Kind::Text => agreed.is_empty(),
+        Kind::Json => {
+            agreed.contains("server_no_context_takeover")
+                && agreed.contains("client_no_context_takeover")
+        }
+        Kind::Takeover => agreed.starts_with("permessage-deflate") && !agreed.contains("takeover"),
+    };
+    if is_as_wanted { Ok(()) } else { Err(format!("agreed on {agreed:?}")) }
 }

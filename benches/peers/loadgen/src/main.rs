@@ -4,6 +4,7 @@
 //! Exit code: 0, 1 if the server failed, 2 for a wrong command line.
 
 mod client;
+mod compressed;
 mod plan;
 mod system;
 
@@ -17,10 +18,10 @@ use std::{
 
 use client::{Client, Next};
 use mio::{Events, Interest, Poll, Token};
-use plan::Plan;
+use plan::{Kind, Plan};
 
 const USAGE: &str = "usage: loadgen --address ADDRESS --pid SERVER --payload BYTES \
-    --connections N --pipeline N --kind binary|text --warmup SECS --secs SECS";
+    --connections N --pipeline N --kind binary|text|json|takeover --warmup SECS --secs SECS";
 
 /// How many bytes are read at once.
 const BUFFER_SIZE: usize = 256 * 1024;
@@ -29,16 +30,12 @@ const BUFFER_SIZE: usize = 256 * 1024;
 const PATIENCE: Duration = Duration::from_secs(10);
 
 fn main() {
-    let is_text = match option::<String>("--kind").as_str() {
-        "binary" => false,
-        "text" => true,
-        _ => usage("--kind"),
-    };
+    let kind = Kind::parse(&option::<String>("--kind")).unwrap_or_else(|| usage("--kind"));
     let payload = option("--payload");
     if payload < 8 {
         usage("--payload");
     }
-    match run(&Plan::new(payload, option("--pipeline"), is_text)) {
+    match run(&Plan::new(payload, option("--pipeline"), kind)) {
         Ok(result) => println!("{result}"),
         Err(error) => {
             eprintln!("error: {error}");
@@ -64,14 +61,14 @@ fn run(plan: &Plan) -> io::Result<String> {
     let server: u32 = option("--pid");
     let warmup = Duration::from_secs_f64(option("--warmup"));
     let duration = Duration::from_secs_f64(option("--secs"));
-    let mut load = Load::open(address, option("--connections"))?;
+    let mut load = Load::open(address, option("--connections"), plan.kind)?;
     load.start(plan)?;
     load.run_until(plan, Instant::now() + warmup)?;
     let before = Usage::now(server)?;
     let messages = load.run_until(plan, before.at + duration)?;
     let after = Usage::now(server)?;
     load.finish(plan)?;
-    Ok(Usage::compare(&before, &after, messages))
+    Ok(Usage::compare(&before, &after, messages, load.reply_size()))
 }
 
 /// The connections and what waits for them.
@@ -83,11 +80,11 @@ struct Load {
 }
 
 impl Load {
-    fn open(address: SocketAddr, connections: usize) -> io::Result<Self> {
+    fn open(address: SocketAddr, connections: usize, kind: Kind) -> io::Result<Self> {
         let poll = Poll::new()?;
         let mut clients = Vec::with_capacity(connections);
         for key in 0..connections {
-            let mut client = Client::open(address)?;
+            let mut client = Client::open(address, kind)?;
             let both = Interest::READABLE | Interest::WRITABLE;
             poll.registry().register(client.stream(), Token(key), both)?;
             clients.push(client);
@@ -132,6 +129,13 @@ impl Load {
         Ok(bursts)
     }
 
+    /// How many bytes a reply has, header included, by and large.
+    fn reply_size(&self) -> f64 {
+        let bytes: usize = self.clients.iter().map(|client| client.reply_bytes).sum();
+        let messages: usize = self.clients.iter().map(|client| client.messages).sum();
+        bytes as f64 / messages as f64
+    }
+
     fn wait(&mut self) -> io::Result<()> {
         match self.poll.poll(&mut self.events, Some(PATIENCE)) {
             Err(error) if error.kind() == ErrorKind::Interrupted => Ok(()),
@@ -157,13 +161,15 @@ impl Usage {
     }
 
     /// What was measured, as JSON; `waited` is the share of time when neither side ran.
-    fn compare(before: &Self, after: &Self, messages: usize) -> String {
+    fn compare(before: &Self, after: &Self, messages: usize, reply_size: f64) -> String {
         let passed = (after.at - before.at).as_secs_f64();
         let server = (after.server - before.server).as_secs_f64();
         let load = (after.load - before.load).as_secs_f64();
         let rate = messages as f64 / passed;
         let server_us = server * 1e6 / messages as f64;
         let waited = (1.0 - (server + load) / passed).max(0.0);
-        format!(r#"{{"rate": {rate:.1}, "server_us": {server_us:.5}, "waited": {waited:.4}}}"#)
+        format!(
+            r#"{{"rate": {rate:.1}, "server_us": {server_us:.5}, "waited": {waited:.4}, "reply_size": {reply_size:.1}}}"#
+        )
     }
 }
