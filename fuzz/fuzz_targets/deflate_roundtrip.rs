@@ -21,9 +21,38 @@ struct Message {
     connection: bool,
     prepared: bool,
     repeat: u8,
-    pieces: Vec<Vec<u8>>,
+    pieces: Vec<Piece>,
     flush: bool,
     room: u8,
+}
+
+#[derive(Arbitrary, Debug)]
+enum Piece {
+    Bytes(Vec<u8>),
+    /// So many bytes of which none says anything of the next.
+    Noise(u16, u32),
+    /// So many bytes that were so far back.
+    Again(u16, u16),
+}
+
+impl Piece {
+    fn put_to(&self, repeat: u8, message: &mut Vec<u8>) {
+        match self {
+            Self::Bytes(bytes) => message.extend(bytes.repeat(1 + usize::from(repeat))),
+            Self::Noise(len, seed) => {
+                let mut seed = *seed;
+                message.extend((0..len % 40_000).map(|_| {
+                    seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                    (seed >> 24) as u8
+                }));
+            }
+            Self::Again(back, len) => {
+                let from = message.len().saturating_sub(usize::from(*back));
+                let again: Vec<_> = message[from..].iter().copied().take((*len).into()).collect();
+                message.extend(again);
+            }
+        }
+    }
 }
 
 fuzz_target!(|input: Input| {
@@ -40,19 +69,19 @@ fuzz_target!(|input: Input| {
         .map(|_| (Compressor::new(&deflate, direction), Decompressor::new(&deflate, direction)));
     for message in input.messages {
         let (compressor, decompressor) = &mut ends[usize::from(message.connection)];
-        let pieces: Vec<_> = message
-            .pieces
-            .iter()
-            .map(|piece| piece.repeat(1 + usize::from(message.repeat)))
-            .collect();
-        let whole = pieces.concat();
+        let mut whole = vec![];
+        let mut cuts = vec![0];
+        for piece in &message.pieces {
+            piece.put_to(message.repeat, &mut whole);
+            cuts.push(whole.len());
+        }
         let mut payload = vec![];
         if message.prepared {
             let alone = Direction { takeover: false, ..direction };
             Compressor::new(&deflate, alone).compress_to(&whole, &mut payload).unwrap();
             compressor.skip(&whole);
         } else {
-            for piece in &pieces {
+            for piece in cuts.windows(2).map(|cut| &whole[cut[0]..cut[1]]) {
                 let flush = if message.flush { Flush::Fragment } else { Flush::None };
                 add(compressor, piece, message.room, flush, &mut payload);
             }

@@ -13,7 +13,7 @@ pub struct CodecStep {
     pub written: usize,
     /// Whether more room is wanted: to be called again with the rest of the input. Else all of the
     /// input is used, and all that is to come of it is written. A decompressor says so only if it
-    /// has at least a byte more, a compressor whenever the room is full.
+    /// has at least a byte more; a compressor may say so whenever the room is full.
     pub wants_room: bool,
 }
 
@@ -47,7 +47,8 @@ pub trait Decompress: Send {
     /// The same, behind a final block.
     fn is_behind_final_block(&self) -> bool;
 
-    /// Takes note that a message ended; with `takeover` the next one may refer to it.
+    /// Takes note that a message ended; with `takeover` the next one may refer to it. In the middle
+    /// of a block that is an error, which the next call tells.
     fn end_message(&mut self, takeover: bool);
 }
 

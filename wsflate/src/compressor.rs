@@ -140,7 +140,10 @@ impl Compressor {
             let place = &mut room[progress.written..];
             place[..self.held_len].copy_from_slice(&self.held[..self.held_len]);
             let rest = &input[progress.read..];
+            // A codec that panics is not asked again.
+            self.failed = true;
             let step = codec.compress(rest, &mut place[self.held_len..], flush != Flush::None);
+            self.failed = false;
             if self.direction.takeover && !self.deflate.config().dedicated {
                 self.window.push(&rest[..step.read]);
             }

@@ -117,11 +117,14 @@ impl Inflate {
     fn work(&mut self, input: &mut &[u8], output: &mut Output<'_>) -> Stop {
         let mut memory = match self.memory.take() {
             Some(memory) => memory,
-            None => scratch::take(),
+            None => {
+                let mut memory = scratch::take();
+                if self.window.len() == 0 {
+                    self.window.reuse(core::mem::take(&mut memory.window));
+                }
+                memory
+            }
         };
-        if self.window.len() == 0 {
-            self.window.reuse(core::mem::take(&mut memory.window));
-        }
         let stop = loop {
             self.bits.fill(input);
             let next = match self.state {
@@ -420,6 +423,8 @@ impl Decompress for Inflate {
     }
 
     fn end_message(&mut self, takeover: bool) {
+        // What is left of a block cannot be understood without what came before it.
+        self.failed |= !self.is_between_blocks();
         self.is_final = false;
         let Some(mut memory) = self.memory.take() else { return };
         if takeover {
@@ -434,5 +439,27 @@ impl Decompress for Inflate {
 impl Drop for Inflate {
     fn drop(&mut self) {
         self.end_message(false);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_that_ends_inside_a_block_is_an_error_from_then_on() {
+        // A literal, and a reference that copies it 100 times, of which there is room for a few.
+        let said = b"\x4b\xa4\x3d\x00\x00";
+        for room in [0, 1, 5] {
+            let mut inflate = Inflate::new(WindowBits::MAX);
+            let step = inflate.decompress(said, &mut [0; 5][..room]).unwrap();
+            assert!(step.wants_room);
+            inflate.end_message(true);
+            assert_eq!(inflate.decompress(b"", &mut [0; 50]), Err(InvalidData));
+        }
+        let mut inflate = Inflate::new(WindowBits::MAX);
+        assert!(inflate.decompress(b"", &mut [0; 5]).is_ok());
+        inflate.end_message(true);
+        assert!(inflate.decompress(said, &mut [0; 300]).is_ok());
     }
 }

@@ -17,7 +17,7 @@ const CLIENT_MAX_WINDOW_BITS: &str = "client_max_window_bits";
 pub struct WindowBits(u8);
 
 impl WindowBits {
-    /// 8: 256 B. A sender refers to nothing then, and only codes the bytes shorter.
+    /// 8: 256 B. The levels of zlib refer to nothing then, and only code the bytes shorter.
     pub const MIN: Self = Self(8);
     /// 15: 32 KiB, what holds when nothing was agreed.
     pub const MAX: Self = Self(15);

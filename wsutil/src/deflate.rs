@@ -291,12 +291,12 @@ impl Deflater {
         first: bool,
         fin: bool,
     ) -> Result<Option<Payload>, SendError> {
+        if first && fin {
+            return self.message(piece);
+        }
         let Some(deflating) = &self.0 else { return Ok(None) };
-        let is_wanted = if first {
-            deflating.is_on && (!fin || deflating.compressor.is_worth(piece.len()))
-        } else {
-            deflating.compressor.is_inside_message()
-        };
+        let is_wanted =
+            if first { deflating.is_on } else { deflating.compressor.is_inside_message() };
         if !is_wanted {
             return Ok(None);
         }

@@ -1,11 +1,13 @@
 //! The output of DEFLATE, bit by bit (RFC 1951 §3.1.1).
 
-use alloc::vec::Vec;
+use alloc::{boxed::Box, vec};
 
-/// Bits that were written, until there is room for them.
-#[derive(Debug, Default)]
+use crate::fast::block::MAX_BLOCK;
+
+/// Bits that were written, until there is room for them: one block, and an empty one behind it.
+#[derive(Debug)]
 pub(crate) struct BitWriter {
-    bytes: Vec<u8>,
+    bytes: Box<[u8]>,
     /// 0 <= drained <= end <= bytes.len()
     drained: usize,
     end: usize,
@@ -16,12 +18,9 @@ pub(crate) struct BitWriter {
 }
 
 impl BitWriter {
-    /// Makes sure that [`carry`](Self::carry) has room for so many bytes.
-    pub(crate) fn reserve(&mut self, bytes: usize) {
-        let len = self.end + bytes + 16;
-        if self.bytes.len() < len {
-            self.bytes.resize(len, 0);
-        }
+    pub(crate) fn new() -> Self {
+        let bytes = vec![0; MAX_BLOCK + 32].into();
+        Self { bytes, drained: 0, end: 0, bits: 0, count: 0 }
     }
 
     /// Appends up to 56 bits, if [`carry`](Self::carry) was called since the last 7 of them.
@@ -34,6 +33,7 @@ impl BitWriter {
     /// Moves whole bytes out of the way.
     #[inline(always)]
     pub(crate) fn carry(&mut self) {
+        debug_assert!(self.end + 8 <= self.bytes.len());
         if let Some(place) = self.bytes[self.end..].first_chunk_mut() {
             *place = self.bits.to_le_bytes();
         }
@@ -46,7 +46,6 @@ impl BitWriter {
     /// Appends a stored block of at most 65,535 bytes, which begins in the next byte but for its
     /// header (RFC 1951 §3.2.4).
     pub(crate) fn stored(&mut self, bytes: &[u8]) {
-        self.reserve(bytes.len() + 8);
         self.put(0, 3);
         self.count = self.count.next_multiple_of(8);
         self.carry();

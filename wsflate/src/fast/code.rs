@@ -29,8 +29,8 @@ impl<const N: usize> Code<N> {
         Self { lens: [0; N], codes: [0; N] }
     }
 
-    /// Gives symbols that come so often the code with which all take the fewest bits, but none more
-    /// than `max`. It is complete: at least two symbols have one.
+    /// Gives symbols that come so often the code with which all take the fewest bits, or few if one
+    /// would have more than `max`. It is complete: at least two symbols have one.
     pub(crate) fn build(&mut self, counts: &[u16; N], max: usize) {
         let mut keys = [0u32; N];
         let mut used = 0;

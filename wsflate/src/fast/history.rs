@@ -7,7 +7,7 @@ use alloc::{boxed::Box, vec};
 use crate::fast::block::{Block, MAX_BLOCK};
 
 /// So many bytes are looked up: what is shorter is not referred to.
-const MIN_MATCH: usize = 4;
+pub(crate) const MIN_MATCH: usize = 4;
 
 /// The most that one reference copies (RFC 1951 §3.2.5).
 const MAX_MATCH: usize = 258;
@@ -89,9 +89,9 @@ impl History {
                 at += 1;
                 continue;
             };
-            let earlier = same_before(bytes, at, distance, literals);
-            let first = at - earlier;
-            let end = (at + len).min(first + MAX_MATCH);
+            let end = at + len;
+            let least = literals.max(end.saturating_sub(MAX_MATCH));
+            let first = at - same_before(bytes, at, distance, least);
             block.reference(&bytes[literals..first], end - first, distance);
             let inside = if QUICK { end - 2 } else { at + 1 };
             let words = bytes[inside..bytes.len().min(end + MIN_MATCH - 1)].windows(MIN_MATCH);
@@ -188,10 +188,10 @@ fn longest(bytes: &[u8], at: usize, places: &[usize], oldest: usize) -> Option<F
     longest
 }
 
-/// How many literals before here are the same, too.
+/// How many bytes before here, from `least` on, are the same, too.
 #[inline(always)]
-fn same_before(bytes: &[u8], at: usize, distance: usize, literals: usize) -> usize {
-    let first = literals.max(distance);
+fn same_before(bytes: &[u8], at: usize, distance: usize, least: usize) -> usize {
+    let first = least.max(distance);
     let new = bytes[first..at].iter().rev();
     let old = bytes[first - distance..at - distance].iter().rev();
     new.zip(old).take_while(|(new, old)| new == old).count()
@@ -225,5 +225,79 @@ impl History {
     /// The place of the first byte that is kept.
     pub(crate) fn place(&self) -> u32 {
         self.places.base
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec::Vec;
+
+    use super::*;
+    use crate::fast::bits::BitWriter;
+
+    /// Bytes of which none says anything of the next.
+    fn noise(len: usize, mut seed: u32) -> Vec<u8> {
+        core::iter::repeat_with(|| {
+            seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (seed >> 24) as u8
+        })
+        .take(len)
+        .collect()
+    }
+
+    /// The references that are found, and that they lead to what is there.
+    fn references<const QUICK: bool>(message: &[u8]) -> Vec<(usize, usize)> {
+        let mut history = History::new(32 * 1024);
+        let mut block = Block::new();
+        let mut all = vec![];
+        let mut at = 0;
+        for part in message.chunks(MAX_BLOCK) {
+            assert_eq!(history.fill(part), part.len());
+            history.parse::<QUICK>(&mut block);
+            for (literals, len, distance) in block.sequences() {
+                at += literals;
+                let wanted = message[at - distance..].iter().take(len);
+                assert!(wanted.eq(&message[at..at + len]));
+                if len > 0 {
+                    assert!((MIN_MATCH..=MAX_MATCH).contains(&len));
+                    assert!((1..=history.window).contains(&distance));
+                    all.push((len, distance));
+                }
+                at += len;
+            }
+            block.write::<QUICK>(part, &mut BitWriter::new());
+        }
+        assert_eq!(at, message.len());
+        all
+    }
+
+    #[test]
+    fn what_is_found_late_is_looked_at_backwards_but_not_further_than_one_reference_copies() {
+        let repeated = noise(264, 1);
+        let mut found_late = 0;
+        for seed in 0..40 {
+            // By now many of its places are taken by others.
+            let others = noise(500 * seed as usize, seed + 2);
+            let message = [&repeated[..], &others, &repeated].concat();
+            for found in [references::<false>(&message), references::<true>(&message)] {
+                let copied: usize = found
+                    .iter()
+                    .filter(|(_, distance)| *distance == repeated.len() + others.len())
+                    .map(|(len, _)| len)
+                    .sum();
+                found_late += usize::from(copied >= 258);
+            }
+        }
+        assert!(found_late > 10, "{found_late}");
+    }
+
+    #[test]
+    fn long_periods_are_found_whatever_their_length() {
+        for period in (4_000..32_768).step_by(1_500) {
+            let message = noise(period, period as u32).repeat(2);
+            for found in [references::<false>(&message), references::<true>(&message)] {
+                assert!(found.iter().any(|(len, distance)| (*len, *distance) == (258, period)));
+            }
+        }
     }
 }

@@ -53,7 +53,7 @@ impl<const QUICK: bool> Compressor<QUICK> {
         Self {
             history: History::new(window.size()),
             block: Block::new(),
-            out: BitWriter::default(),
+            out: BitWriter::new(),
             is_dirty: false,
         }
     }

@@ -1,7 +1,12 @@
 //! What is sent: small, within its window, and understood by others.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use proptest::{prelude::*, test_runner::RngSeed};
-use wsflate::{Compressor, Config, Deflate, Direction, Flush, WindowBits};
+use wsflate::{
+    Codec, CodecError, CodecStep, Compress, Compressor, Config, Deflate, Direction, Flush,
+    WindowBits,
+};
 
 use crate::{
     inflating::{NO_TAKEOVER, TAKEOVER, bits, messages},
@@ -162,4 +167,33 @@ proptest! {
         // 5 bytes for each block that cannot be compressed: with the smallest memory it has 128.
         prop_assert!(all.len() <= message.len() + message.len() / 16 + 16);
     }
+}
+
+/// Panics in its first call.
+struct Panics;
+
+impl Codec for Panics {
+    fn compressor(&self, _: WindowBits) -> Box<dyn Compress> {
+        Box::new(Self)
+    }
+}
+
+impl Compress for Panics {
+    fn compress(&mut self, _: &[u8], _: &mut [u8], _: bool) -> CodecStep {
+        panic!("as it was to")
+    }
+    fn reset(&mut self) {}
+    fn prime(&mut self, _: &[u8]) {}
+}
+
+#[test]
+fn a_codec_that_panicked_is_not_asked_again() {
+    let deflate = Deflate::with_codec(Config::default(), Panics);
+    let mut compressor = Compressor::new(&deflate, NO_TAKEOVER);
+    let mut room = [0; 64];
+    let panicked = catch_unwind(AssertUnwindSafe(|| {
+        let _ = compressor.compress(b"Hello", &mut room, Flush::Message);
+    }));
+    assert!(panicked.is_err());
+    assert_eq!(compressor.compress(b"Hello", &mut room, Flush::Message), Err(CodecError));
 }

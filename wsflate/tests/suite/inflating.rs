@@ -315,18 +315,46 @@ pub(crate) fn deflated(message: &[u8], level: u32) -> Vec<u8> {
     out
 }
 
+/// What a message is put together from.
+#[derive(Clone, Debug)]
+enum Piece {
+    Bytes(Vec<u8>),
+    /// So many bytes of which none says anything of the next.
+    Noise(usize, u32),
+    /// So many bytes that were so far back.
+    Again(usize, usize),
+}
+
 /// Bytes with repetitions near and far, and with none.
 pub(crate) fn messages() -> impl Strategy<Value = Vec<u8>> {
     let piece = prop_oneof![
-        (any::<u8>(), 1..600usize).prop_map(|(byte, len)| vec![byte; len]),
-        proptest::collection::vec(any::<u8>(), 0..300),
-        (0..40u8, 1..2000usize).prop_map(|(from, len)| {
-            (0..len)
-                .map(|i| b"{\"id\":, name}"[i % 13].wrapping_add(from * (i % 7 == 0) as u8))
-                .collect()
+        2 => (any::<u8>(), 1..600usize).prop_map(|(byte, len)| Piece::Bytes(vec![byte; len])),
+        2 => proptest::collection::vec(any::<u8>(), 0..300).prop_map(Piece::Bytes),
+        2 => (0..40u8, 1..2000usize).prop_map(|(from, len)| {
+            let byte = |i: usize| b"{\"id\":, name}"[i % 13].wrapping_add(from * (i % 7 == 0) as u8);
+            Piece::Bytes((0..len).map(byte).collect())
         }),
+        1 => (1..20_000usize, any::<u32>()).prop_map(|(len, seed)| Piece::Noise(len, seed)),
+        2 => (1..33_000usize, 1..2000usize).prop_map(|(back, len)| Piece::Again(back, len)),
     ];
-    proptest::collection::vec(piece, 0..12).prop_map(|pieces| pieces.concat())
+    proptest::collection::vec(piece, 0..12).prop_map(|pieces| {
+        let mut message = vec![];
+        for piece in pieces {
+            match piece {
+                Piece::Bytes(bytes) => message.extend(bytes),
+                Piece::Noise(len, mut seed) => message.extend((0..len).map(|_| {
+                    seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                    (seed >> 24) as u8
+                })),
+                Piece::Again(back, len) => {
+                    let from = message.len().saturating_sub(back);
+                    let again: Vec<_> = message[from..].iter().copied().take(len).collect();
+                    message.extend(again);
+                }
+            }
+        }
+        message
+    })
 }
 
 proptest! {

@@ -66,7 +66,8 @@ impl<S: Write> Writer<S> {
     }
 
     /// The same with frames of at most this many bytes of payload, but at least one: a message
-    /// leaves as it is written, and memory does not depend on its size.
+    /// leaves as it is written, and memory does not depend on its size. What is compressed is that
+    /// long before, and some bytes longer where it cannot be compressed.
     #[must_use]
     pub fn with_fragments(mut self, size: usize) -> Self {
         self.fragment = size.max(1);
@@ -160,12 +161,9 @@ impl<S: Write> Writer<S> {
     /// Puts what is gathered compressed in its place, if it is to be: the RSV bits that say so.
     fn compress(&mut self, first: bool, fin: bool) -> Result<Rsv, SendError> {
         let payload = &self.buffer[MAX_HEADER..self.end];
-        let compressed = if first && fin {
-            self.deflater.message(payload)?
-        } else {
-            self.deflater.piece(payload, first, fin)?
+        let Some(compressed) = self.deflater.piece(payload, first, fin)? else {
+            return Ok(Rsv::NONE);
         };
-        let Some(compressed) = compressed else { return Ok(Rsv::NONE) };
         let payload = compressed.as_ref();
         self.end = MAX_HEADER + payload.len();
         if self.end > self.buffer.len() {

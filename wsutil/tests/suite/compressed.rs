@@ -342,6 +342,12 @@ fn message() -> impl Strategy<Value = Vec<u8>> {
         (any::<u8>(), 1..3000usize).prop_map(|(byte, len)| vec![byte; len]),
         proptest::collection::vec(any::<u8>(), 0..300),
         "[a-d]{0,40}".prop_map(|text| text.repeat(20).into_bytes()),
+        // Found again when most of it is not remembered any more.
+        (4_000..20_000u32).prop_map(|len| {
+            let noise: Vec<_> =
+                (0..len).map(|i| (i.wrapping_mul(2_654_435_761) >> 23) as u8).collect();
+            noise.repeat(2)
+        }),
     ];
     proptest::collection::vec(piece, 0..5).prop_map(|pieces| pieces.concat())
 }
