@@ -25,8 +25,9 @@ fn count(size: usize) -> usize {
     (160 << 10) / size
 }
 
-/// Connections that take turns with the compressors, for more of them than there are compressors.
-const CONNECTIONS: usize = 100;
+/// Connections that take turns with the compressors, and with the messages: many more than there are
+/// compressors, and a prime, so that each gets all messages.
+const CONNECTIONS: usize = 101;
 
 fn payloads(column: &str) -> Vec<Vec<u8>> {
     let size = match column.split_once(' ').unwrap() {
@@ -205,17 +206,16 @@ fn main() {
             let mut all = 0;
             // The second time the windows are full: of each connection, if they take turns.
             let connections = if way.name.contains("turns") { CONNECTIONS } else { 1 };
+            let count = connections * messages.len();
             for _ in 0..2 {
                 all = 0;
-                for message in &messages {
-                    for _ in 0..connections {
-                        out.clear();
-                        (way.compress)(message, &mut out);
-                    }
+                for message in messages.iter().cycle().take(count) {
+                    out.clear();
+                    (way.compress)(message, &mut out);
                     all += out.len();
                 }
             }
-            sizes.push((way.name, column, (len * messages.len()) as f64 / all as f64));
+            sizes.push((way.name, column, (len * count) as f64 / all as f64));
             measure(&mut criterion, &mut way, column, &messages);
         }
     }
@@ -226,8 +226,7 @@ fn main() {
 
 fn measure(criterion: &mut Criterion, way: &mut Way, column: &str, messages: &[Vec<u8>]) {
     let len = messages[0].len();
-    let (mut turn, mut next) = (0, 0);
-    let connections = if way.name.contains("turns") { CONNECTIONS } else { 1 };
+    let mut next = 0;
     let mut out = Vec::new();
     let mut group = criterion.benchmark_group("compress");
     group.throughput(Throughput::Bytes(len as u64));
@@ -235,8 +234,7 @@ fn measure(criterion: &mut Criterion, way: &mut Way, column: &str, messages: &[V
         bencher.iter(|| {
             out.clear();
             (way.compress)(black_box(&messages[next]), &mut out);
-            turn += 1;
-            next = (turn / connections) % messages.len();
+            next = (next + 1) % messages.len();
         });
     });
     group.finish();

@@ -12,6 +12,9 @@ pub(crate) const MIN_MATCH: usize = 4;
 /// The most that one reference copies (RFC 1951 §3.2.5).
 const MAX_MATCH: usize = 258;
 
+/// A reference that is not so long is not taken if the next byte begins a longer one.
+const LONG: usize = 16;
+
 /// How many bits of a hash are looked up: a table of 32 KiB.
 const HASH_BITS: u32 = 12;
 
@@ -76,26 +79,32 @@ impl History {
 
     /// Finds what is new in what was before: the new bytes, which are not new any more.
     ///
-    /// `QUICK` looks at one place only, and remembers few of those inside of references.
+    /// `QUICK` takes the first reference that it finds, and remembers few places inside of it.
     pub(crate) fn parse<const QUICK: bool>(&mut self, block: &mut Block) -> &[u8] {
         let bytes = &self.bytes[..self.filled];
         let mut literals = self.start;
         let mut at = self.start;
-        while let Some(word) = bytes.get(at..at + MIN_MATCH) {
-            let places = self.places.remember(at, word);
-            let places = if QUICK { &places[..1] } else { &places };
-            let oldest = at.saturating_sub(self.window);
-            let Some(Found { len, distance }) = longest(bytes, at, places, oldest) else {
+        while at + MIN_MATCH <= bytes.len() {
+            let Some(mut found) = self.places.find::<QUICK>(bytes, at, self.window) else {
                 at += 1;
                 continue;
             };
-            let end = at + len;
+            let mut unknown = at + 1;
+            while !QUICK && found.len < LONG {
+                let next = self.places.find::<QUICK>(bytes, unknown, self.window);
+                unknown += 1;
+                match next {
+                    Some(next) if next.len > found.len => (at, found) = (at + 1, next),
+                    _ => break,
+                }
+            }
+            let end = at + found.len;
             let least = literals.max(end.saturating_sub(MAX_MATCH));
-            let first = at - same_before(bytes, at, distance, least);
-            block.reference(&bytes[literals..first], end - first, distance);
-            let inside = if QUICK { end - 2 } else { at + 1 };
-            let words = bytes[inside..bytes.len().min(end + MIN_MATCH - 1)].windows(MIN_MATCH);
-            for (at, word) in (inside..).zip(words) {
+            let first = at - same_before(bytes, at, found.distance, least);
+            block.reference(&bytes[literals..first], end - first, found.distance);
+            let unknown = if QUICK { end - 2 } else { unknown };
+            let words = bytes[unknown..bytes.len().min(end + MIN_MATCH - 1)].windows(MIN_MATCH);
+            for (at, word) in (unknown..).zip(words) {
                 self.places.remember(at, word);
             }
             at = end;
@@ -153,6 +162,27 @@ impl Places {
         before.map(|place| place.wrapping_sub(self.base) as usize)
     }
 
+    /// The longest of what was before and is the same as here; here is remembered.
+    #[inline(always)]
+    fn find<const QUICK: bool>(&mut self, bytes: &[u8], at: usize, window: usize) -> Option<Found> {
+        let word = bytes.get(at..)?.first_chunk::<MIN_MATCH>()?;
+        let places = self.remember(at, word);
+        let places = if QUICK { &places[..1] } else { &places };
+        let oldest = at.saturating_sub(window);
+        let mut longest: Option<Found> = None;
+        for place in places {
+            let there = bytes.get(*place..).and_then(<[u8]>::first_chunk);
+            if *place < oldest || there != Some(word) {
+                continue;
+            }
+            let len = same(bytes, *place, at);
+            if longest.as_ref().is_none_or(|longest| len > longest.len) {
+                longest = Some(Found { len, distance: at - place });
+            }
+        }
+        longest
+    }
+
     /// So many of the first bytes are gone.
     fn forget(&mut self, gone: usize) {
         self.base += gone as u32;
@@ -168,24 +198,6 @@ impl Places {
 struct Found {
     len: usize,
     distance: usize,
-}
-
-/// The longest of what is the same as here, in these places.
-#[inline(always)]
-fn longest(bytes: &[u8], at: usize, places: &[usize], oldest: usize) -> Option<Found> {
-    let word = bytes.get(at..)?.first_chunk::<MIN_MATCH>()?;
-    let mut longest: Option<Found> = None;
-    for place in places {
-        let there = bytes.get(*place..).and_then(<[u8]>::first_chunk);
-        if *place < oldest || there != Some(word) {
-            continue;
-        }
-        let len = same(bytes, *place, at);
-        if longest.as_ref().is_none_or(|longest| len > longest.len) {
-            longest = Some(Found { len, distance: at - place });
-        }
-    }
-    longest
 }
 
 /// How many bytes before here, from `least` on, are the same, too.
