@@ -41,14 +41,15 @@ impl Piece {
             Self::Bytes(bytes) => message.extend(bytes.repeat(1 + usize::from(repeat))),
             Self::Noise(len, seed) => {
                 let mut seed = *seed;
-                message.extend((0..len % 40_000).map(|_| {
+                message.extend((0..len % 6_000).map(|_| {
                     seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
                     (seed >> 24) as u8
                 }));
             }
             Self::Again(back, len) => {
                 let from = message.len().saturating_sub(usize::from(*back));
-                let again: Vec<_> = message[from..].iter().copied().take((*len).into()).collect();
+                let again: Vec<_> =
+                    message[from..].iter().copied().take(usize::from(len % 2_000)).collect();
                 message.extend(again);
             }
         }

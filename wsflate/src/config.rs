@@ -35,7 +35,7 @@ pub struct Config {
     pub mem_level: u8,
     /// Messages of fewer bytes are sent as they are: 64 by default.
     pub min_size: usize,
-    /// Whether a connection that takes over keeps a compressor of its own, about 100 KB, rather than
+    /// Whether a connection that takes over keeps a compressor of its own, 125 KB, rather than
     /// its window only. Off by default: compressors go from connection to connection.
     pub dedicated: bool,
 }

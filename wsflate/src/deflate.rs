@@ -17,7 +17,7 @@ use crate::{
 /// `permessage-deflate` for the handshakes and connections of a service; cheap to clone.
 ///
 /// One is made for all connections: they take turns with its compressors. It keeps at most 16 that
-/// no connection has in work, of about 100 KB each, or 400 KB at zlib's levels. A connection that takes
+/// no connection has in work, of 125 KB each, or 380 KB at zlib's levels. A connection that takes
 /// over finds its own one as it left it if no other connection has had it since; else one is primed
 /// with its window.
 ///

@@ -12,7 +12,7 @@
 //! [`wscore`] negotiate with. `wsutil`'s connections take it with their feature `deflate`.
 //!
 //! # Memory
-//! A message in work leases a compressor of about 100 KB, or 400 KB at the levels of zlib, and for
+//! A message in work leases a compressor of 125 KB, or 380 KB at the levels of zlib, and for
 //! the other direction code tables and a window, at most 40 KB together. Between messages a
 //! connection holds nothing, or with takeover its two windows: as much as was said, and at most
 //! 32 KiB each, or less where that was agreed. See [`Config::dedicated`] for the other way.
