@@ -107,6 +107,12 @@ impl<'a> Sending<'a> {
         Self { out, received }
     }
 
+    /// The same, for a call that is not inlined: what is lent to one has to be in memory.
+    #[inline]
+    pub(crate) fn again(&mut self) -> Sending<'_> {
+        Sending::new(self.out, self.received)
+    }
+
     /// Sends a whole message, in one frame unless it is over the size of fragments.
     ///
     /// # Errors
@@ -274,11 +280,11 @@ impl<'a> Sending<'a> {
     ) -> Result<&'m [u8], SendError> {
         self.check_between_messages()?;
         let payload = message.as_bytes();
-        if !self.out.deflater.is_none() && self.compressed(message)? {
+        if !self.out.deflater.is_none() && self.again().compressed(message)? {
             return Ok(&[]);
         }
         if payload.len() > self.out.fragment {
-            self.fragments(message.kind(), Rsv::NONE, payload);
+            self.again().fragments(message.kind(), Rsv::NONE, payload);
             return Ok(&[]);
         }
         let header = self.out.encoder.data(message.kind(), true, payload.len());
@@ -316,7 +322,7 @@ impl<'a> Sending<'a> {
     /// Sends a message compressed, if that is worth it: whether it is sent.
     #[cold]
     #[inline(never)]
-    fn compressed(&mut self, message: Message<'_>) -> Result<bool, SendError> {
+    fn compressed(self, message: Message<'_>) -> Result<bool, SendError> {
         let Some(payload) = self.out.deflater.message(message.as_bytes())? else {
             return Ok(false);
         };
@@ -327,7 +333,7 @@ impl<'a> Sending<'a> {
     /// Sends a message of at least one byte, which has these RSV bits, in frames that are not over
     /// the size of fragments.
     #[cold]
-    fn fragments(&mut self, kind: Kind, rsv: Rsv, payload: &[u8]) {
+    fn fragments(mut self, kind: Kind, rsv: Rsv, payload: &[u8]) {
         let mut fragments = payload.chunks(self.out.fragment).peekable();
         while let Some(fragment) = fragments.next() {
             let fin = fragments.peek().is_none();

@@ -35,7 +35,23 @@ impl<'c, S: Transport> Reply<'c, S> {
     /// As [`Connection::send`](super::Connection::send).
     pub fn send<'m>(&mut self, message: impl Into<Message<'m>>) -> Result<(), Error> {
         self.check()?;
-        let mut rest = self.sending.message_or_header(message.into())?;
+        let rest = self.sending.message_or_header(message.into())?;
+        if rest.is_empty() && !self.sending.is_to_write() {
+            Ok(())
+        } else {
+            self.again().push(rest)
+        }
+    }
+
+    /// The same, for a call that is not inlined: what is lent to one has to be in memory.
+    #[inline]
+    fn again(&mut self) -> Reply<'_, S> {
+        Reply { stream: self.stream, sending: self.sending.again(), held: self.held, end: self.end }
+    }
+
+    /// Writes this behind what waits, and what waits if that is much.
+    #[inline(never)]
+    fn push(mut self, mut rest: &[u8]) -> Result<(), Error> {
         while !rest.is_empty() {
             match self.write(rest) {
                 Ok(behind) => rest = &rest[behind..],
