@@ -9,10 +9,10 @@ Usage: autobahn/run.sh server|client|all [DRIVER ...] [--cases LIST | --sample]
 Runs the Autobahn test suite against our servers, our clients or both, and prints one line for
 each driver: OK, INFORMATIONAL and whatever else there is. Reports are in autobahn/reports.
 
-  DRIVER        frames, helpers, connection or tokio, and as a server only reader, epoll or flate;
-                all of them if none is named
+  DRIVER        frames, helpers, connection or tokio, and as a server only reader, epoll, flate or
+                wsserver; all of them if none is named
   --cases LIST  cases, separated by commas [default: 1 to 10 for frames, helpers and reader, 12 and 13
-                for flate, and all for connection, tokio and epoll]
+                for flate, and all for connection, tokio, epoll and wsserver]
   --sample      of the 216 cases with compression, which take some 7 minutes for each driver, only 60
   -h, --help    this text
 
@@ -25,7 +25,7 @@ cd "$(dirname "$0")/.."
 reports=$PWD/autobahn/reports
 target=${CARGO_TARGET_DIR:-$PWD/target}
 suite=$target/autobahn
-server_drivers=(frames helpers reader flate connection tokio epoll)
+server_drivers=(frames helpers reader flate connection tokio epoll wsserver)
 client_drivers=(frames helpers connection tokio)
 
 role="" wanted="" drivers=()
@@ -120,7 +120,10 @@ END
 test_server() {
   local driver=$1 out=$reports/server-$1 log=$reports/server-$1.log
   rm -rf "$out" && mkdir -p "$out"
-  "$target/release/examples/autobahn_server" --listen 127.0.0.1:0 > "$log" 2>&1 &
+  local program=(autobahn_server)
+  # A server of its own; the suite sends messages of 16 MiB.
+  [ "$driver" != wsserver ] || program=(wsserver_echo --takeover --threads 2 --max-message $((16 << 20)))
+  "$target/release/examples/${program[0]}" "${program[@]:1}" --listen 127.0.0.1:0 > "$log" 2>&1 &
   started+=($!)
   local address=""
   for _ in $(seq 100); do
@@ -153,7 +156,7 @@ test_client() {
 }
 
 install_suite
-cargo build --quiet --release --example autobahn_server --example autobahn_client
+cargo build --quiet --release --example autobahn_server --example autobahn_client --example wsserver_echo
 code=0
 for driver in "${drivers[@]}"; do
   case $driver in

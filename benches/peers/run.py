@@ -25,6 +25,7 @@ OURS = os.environ.get("OURS", os.path.join(TARGET, "release", "examples"))
 # Each server's program, which is also the name of its package or example, and its arguments.
 SERVERS = {
     "raw": ["echo-raw"],
+    "wsserver": ["wsserver_echo"],
     "echo_epoll": ["echo_epoll"],
     "echo_tokio": ["echo_tokio"],
     "fastwebsockets": ["echo-fastwebsockets"],
@@ -40,6 +41,7 @@ BASE = "raw"
 COMPRESSED_SERVERS = {
     "sockudo-ws": ["echo-sockudo-ws", "--deflate"],
     "yawc": ["echo-yawc", "--deflate"],
+    "wsserver": ["wsserver_echo", "--deflate"],
     "echo_epoll": ["echo_epoll", "--deflate"],
     "echo_epoll, level 1": ["echo_epoll", "--deflate", "--level", "1"],
     "echo_tokio": ["echo_tokio", "--deflate"],
@@ -119,7 +121,7 @@ class Server:
 
     def __init__(self, command):
         program, *flags = command
-        folder = OURS if program.startswith("echo_") else THEIRS
+        folder = OURS if "_" in program else THEIRS
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.address = free.getsockname()

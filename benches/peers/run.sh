@@ -13,7 +13,7 @@ export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$root/target/peers}
 for server in $servers; do
   echo "building $server …" >&2
   case $server in
-    echo_*) (cd "$root" && CARGO_TARGET_DIR=${OURS%/release/examples} nice cargo build --quiet --release --example "$server") ;;
+    *_*) (cd "$root" && CARGO_TARGET_DIR=${OURS%/release/examples} nice cargo build --quiet --release --example "$server") ;;
     *) nice cargo build --quiet --release --locked -p "$server" ;;
   esac
 done

@@ -6,6 +6,7 @@ use std::{
     error::Error,
     net::{TcpListener, TcpStream},
     process::exit,
+    str::FromStr,
     sync::atomic::{AtomicUsize, Ordering},
     thread,
     time::Duration,
@@ -90,19 +91,36 @@ impl Drop for Slot {
 
 /// The value of `--listen`; ends the program on `--help`, and with 2 on anything else.
 pub(crate) fn listen_address(about: &str) -> String {
-    parse_arguments(about, false).unwrap_or_else(|error| fail(&error)).0
+    let unexpected = |name: &str, _: &mut lexopt::Parser| Err(invalid_option(name));
+    parse_arguments(about, "", unexpected).unwrap_or_else(|error| fail(&error))
 }
 
 /// The value of `--listen`, and compression if it is asked for; ends the program on `--help`, and
 /// with 2 on anything else.
 pub(crate) fn listen_options(about: &str) -> (String, Option<Deflate>) {
-    let (address, options) = parse_arguments(about, true).unwrap_or_else(|error| fail(&error));
-    (address, options.deflate())
+    listen_options_and(about, "", |_, _| Ok(false))
 }
 
-fn parse_arguments(about: &str, has_deflate: bool) -> Result<(String, DeflateOptions), String> {
-    let mut address = "127.0.0.1:9001".to_owned();
+/// As [`listen_options`], with more options: `take` says whether this is one of them.
+pub(crate) fn listen_options_and(
+    about: &str,
+    help: &str,
+    mut take: impl FnMut(&str, &mut lexopt::Parser) -> Result<bool, String>,
+) -> (String, Option<Deflate>) {
     let mut options = DeflateOptions::default();
+    let address = parse_arguments(about, &format!("{help}{DEFLATE_HELP}"), |name, arguments| {
+        if take(name, arguments)? { Ok(()) } else { options.take(name, arguments) }
+    });
+    (address.unwrap_or_else(|error| fail(&error)), options.deflate())
+}
+
+/// The value of `--listen`; `take` takes other options, which `help` explains.
+fn parse_arguments(
+    about: &str,
+    help: &str,
+    mut take: impl FnMut(&str, &mut lexopt::Parser) -> Result<(), String>,
+) -> Result<String, String> {
+    let mut address = "127.0.0.1:9001".to_owned();
     let mut arguments = lexopt::Parser::from_env();
     while let Some(argument) = arguments.next().map_err(|error| error.to_string())? {
         match argument {
@@ -111,22 +129,32 @@ fn parse_arguments(about: &str, has_deflate: bool) -> Result<(String, DeflateOpt
                 address = value.to_string_lossy().into_owned();
             }
             lexopt::Arg::Short('h') | lexopt::Arg::Long("help") => {
-                let more = if has_deflate { DEFLATE_HELP } else { "" };
                 println!(
                     "{about}\n\nOptions:\n  \
                      --listen ADDR  address and port to listen on, port 0 for any \
-                     [default: {address}]\n{more}  -h, --help     this text"
+                     [default: {address}]\n{help}  -h, --help     this text"
                 );
                 exit(0);
             }
-            lexopt::Arg::Long(name) if has_deflate => {
+            lexopt::Arg::Long(name) => {
                 let name = name.to_owned();
-                options.take(&name, &mut arguments)?;
+                take(&name, &mut arguments)?;
             }
             other => return Err(other.unexpected().to_string()),
         }
     }
-    Ok((address, options))
+    Ok(address)
+}
+
+fn invalid_option(name: &str) -> String {
+    format!("invalid option '--{name}'")
+}
+
+/// The number behind an option.
+pub(crate) fn number<N: FromStr>(name: &str, arguments: &mut lexopt::Parser) -> Result<N, String> {
+    let value = arguments.value().map_err(|error| error.to_string())?;
+    let number = value.to_str().and_then(|value| value.parse().ok());
+    number.ok_or_else(|| format!("--{name} wants a number"))
 }
 
 /// The options that say how to compress.
@@ -150,11 +178,6 @@ impl DeflateOptions {
         name: &str,
         arguments: &mut lexopt::Parser,
     ) -> Result<(), String> {
-        let mut number = || -> Result<u8, String> {
-            let value = arguments.value().map_err(|error| error.to_string())?;
-            let number = value.to_str().and_then(|value| value.parse().ok());
-            number.ok_or_else(|| format!("--{name} wants a number"))
-        };
         let config = self.config.unwrap_or_default();
         self.config = Some(match name {
             "deflate" => config,
@@ -163,14 +186,15 @@ impl DeflateOptions {
                 Config { send_takeover: true, receive_takeover: true, dedicated: true, ..config }
             }
             "window-bits" => {
-                let window = WindowBits::new(number()?).ok_or("--window-bits wants 8 to 15")?;
+                let window = WindowBits::new(number(name, arguments)?)
+                    .ok_or("--window-bits wants 8 to 15")?;
                 Config { send_window: window, receive_window: window, ..config }
             }
-            "level" => match number()? {
+            "level" => match number(name, arguments)? {
                 level @ 0..=9 => Config { level, ..config },
                 _ => return Err("--level wants 0 to 9".to_owned()),
             },
-            name => return Err(format!("invalid option '--{name}'")),
+            name => return Err(invalid_option(name)),
         });
         Ok(())
     }

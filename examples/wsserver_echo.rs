@@ -1,0 +1,71 @@
+//! Echo with `wsserver`: event loops on any number of threads, and a graceful end on Ctrl-C.
+
+mod common;
+
+use wscore::{Rejection, Request};
+use wsserver::{Admission, Client, Config, Handler, Report, Server};
+use wsutil::{Limits, Message};
+
+struct Echo;
+
+impl Handler for Echo {
+    type Session = ();
+
+    fn authenticate(&self, _: &Request<'_>) -> Result<Admission<()>, Rejection> {
+        Ok(Admission::new(()))
+    }
+
+    fn on_message(&self, client: &mut Client<'_, ()>, message: Message<'_>) {
+        // It can only fail for a client that is closing, or takes nothing: it is on its way out.
+        let _ = client.send(message);
+    }
+}
+
+const HELP: &str = "  --threads N    event loops, each on a thread of its own [default: 1]
+  --max-message BYTES  what a message may have [default: 1048576]
+";
+
+fn main() {
+    let mut threads = 1;
+    let mut max_message = Config::DEFAULT.limits.message;
+    let (address, deflate) = common::listen_options_and(
+        "Echoes WebSocket messages, with event loops on any number of threads.",
+        HELP,
+        |name, arguments| {
+            match name {
+                "threads" => threads = common::number(name, arguments)?,
+                "max-message" => max_message = common::number(name, arguments)?,
+                _ => return Ok(false),
+            }
+            Ok(true)
+        },
+    );
+    let limits = Limits { message: max_message, frame: max_message, ..Config::DEFAULT.limits };
+    let mut builder = Server::builder()
+        .threads(threads)
+        // Pages of any host may try it.
+        .origin(None)
+        .config(Config { limits, ..Config::DEFAULT });
+    if let Some(deflate) = deflate {
+        builder = builder.deflate(deflate);
+    }
+    let server = match builder.listen(&address) {
+        Ok(builder) => builder.handler(Echo),
+        Err(error) => common::fail(&format!("cannot listen on {address}: {error}")),
+    };
+    let addresses = server.addresses().unwrap_or_default();
+    let running = server.start().unwrap_or_else(|error| common::fail(&error.to_string()));
+    let handle = running.handle();
+    if let Err(error) = ctrlc::set_handler(move || handle.shutdown()) {
+        common::fail(&format!("cannot handle Ctrl-C: {error}"));
+    }
+    for address in addresses {
+        println!("listening on ws://{address}/");
+    }
+    match running.join() {
+        Ok(Report { closed, lost, aborted, .. }) => {
+            println!("closed {closed}, lost {lost}, aborted {aborted}");
+        }
+        Err(error) => common::fail(&error.to_string()),
+    }
+}

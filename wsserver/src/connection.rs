@@ -1,0 +1,329 @@
+//! A connection: what it is, and what is done when its stream is ready.
+
+use std::{
+    io,
+    net::Shutdown,
+    panic::{AssertUnwindSafe, catch_unwind},
+};
+
+use mio::net::TcpStream;
+use wscore::CloseCode;
+use wsutil::{CloseStatus, MessageError, Step, Timeout};
+
+use crate::{
+    Client, ClientId, Config, End, Handler,
+    handshake::Opening,
+    io::{read, write},
+    wheel::Tick,
+    work::{Agreed, Work},
+};
+
+/// How many times one connection is read from, and how many of its messages are handed out, before
+/// others have their turn.
+const READS: usize = 4;
+const MESSAGES: usize = 32;
+
+/// How many bytes of a client that was closed are thrown away.
+const LINGER_BYTES: usize = 64 * 1024;
+
+/// How long that may take.
+pub(crate) const LINGER_TIME: std::time::Duration = std::time::Duration::from_secs(1);
+
+#[derive(Debug)]
+pub(crate) struct Entry<S> {
+    pub(crate) stream: TcpStream,
+    pub(crate) generation: u32,
+    /// When its deadline is looked at.
+    pub(crate) filed: Tick,
+    pub(crate) stage: Stage<S>,
+}
+
+#[derive(Debug)]
+pub(crate) enum Stage<S> {
+    Handshake {
+        opening: Box<Opening>,
+        until: Tick,
+    },
+    Open(Open<S>),
+    /// All is said; so many bytes are still thrown away.
+    Lingering {
+        left: usize,
+        until: Tick,
+    },
+}
+
+/// An open connection.
+#[derive(Debug)]
+pub(crate) struct Open<S> {
+    pub(crate) session: S,
+    pub(crate) agreed: Option<Agreed>,
+    /// When something came from it, or when it was pinged.
+    pub(crate) heard: Tick,
+    pub(crate) is_pinged: bool,
+    /// What decodes and encodes, while there is something in work, or if messages take over.
+    pub(crate) work: Option<Box<Work>>,
+}
+
+/// What becomes of a connection.
+#[derive(Debug)]
+pub(crate) enum Turn {
+    /// It waits for its stream.
+    Wait,
+    /// There may be more to read, when others had their turn.
+    Again,
+    /// It has ended, and is told so.
+    Ended(End),
+    /// It has ended, and its stream is of no use.
+    Lost(End),
+}
+
+/// What a connection is served with.
+pub(crate) struct Context<'a, H> {
+    pub(crate) handler: &'a H,
+    pub(crate) config: &'a Config,
+    pub(crate) id: ClientId,
+    pub(crate) now: Tick,
+}
+
+impl<S> Entry<S> {
+    /// When something has to have happened.
+    pub(crate) fn due(&self, config: &Config) -> Tick {
+        match &self.stage {
+            Stage::Handshake { until, .. } | Stage::Lingering { until, .. } => *until,
+            Stage::Open(open) => open.due(open.work.as_deref(), config).0,
+        }
+    }
+
+    /// Says that nothing more is written.
+    pub(crate) fn linger(&mut self, now: Tick) -> io::Result<()> {
+        self.stage = Stage::Lingering { left: LINGER_BYTES, until: now.after(LINGER_TIME) };
+        self.stream.shutdown(Shutdown::Write)
+    }
+
+    /// Reads what a client that was closed still sends, so that the last bytes to it are not
+    /// overtaken by a reset: whether it is to be waited for.
+    pub(crate) fn discard(&mut self) -> io::Result<bool> {
+        let Stage::Lingering { left, .. } = &mut self.stage else { return Ok(true) };
+        let mut discarded = [0; 4096];
+        while *left > 0 {
+            match read(&mut self.stream, &mut discarded)? {
+                Some(0) => return Ok(false),
+                Some(read) => *left = left.saturating_sub(read),
+                None => return Ok(true),
+            }
+        }
+        Ok(false)
+    }
+}
+
+/// What is due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Due {
+    Ping,
+    End(Timeout),
+}
+
+impl<S> Open<S> {
+    /// What is due first, and when.
+    fn due(&self, work: Option<&Work>, config: &Config) -> (Tick, Due) {
+        let silence = match self.is_pinged {
+            true => (self.heard.after(config.pong_timeout), Due::End(Timeout::Pong)),
+            false => (self.heard.after(config.ping_after), Due::Ping),
+        };
+        let Some(work) = work else { return silence };
+        let of = |since: Option<Tick>, limit, timeout| {
+            (since.map_or(Tick::NEVER, |since| since.after(limit)), Due::End(timeout))
+        };
+        [
+            of(work.closing, config.close_timeout, Timeout::Close),
+            of(work.blocked, config.write_timeout, Timeout::Write),
+            of(work.began, config.message_timeout, Timeout::Message),
+        ]
+        .into_iter()
+        .fold(silence, |first, other| if other.0 < first.0 { other } else { first })
+    }
+
+    /// Does what is due.
+    pub(crate) fn expire<H: Handler<Session = S>>(
+        &mut self,
+        context: &Context<'_, H>,
+        stream: &mut TcpStream,
+        work: &mut Work,
+    ) -> Turn {
+        match self.due(Some(work), context.config) {
+            (at, _) if at > context.now => Turn::Wait,
+            (_, Due::Ping) => {
+                (self.heard, self.is_pinged) = (context.now, true);
+                // It is closing, or takes too little: other deadlines are for that.
+                let _ = work.endpoint.sending().ping(&[]);
+                self.flush(context, stream, work)
+            }
+            (_, Due::End(Timeout::Message)) => {
+                work.endpoint.fail(MessageError::TooSlow);
+                work.ending = Some(End::TimedOut(Timeout::Message));
+                self.serve(context, stream, work, false)
+            }
+            (_, Due::End(timeout)) => {
+                Turn::Lost(work.ending.take().unwrap_or(End::TimedOut(timeout)))
+            }
+        }
+    }
+
+    /// Writes what waits.
+    pub(crate) fn flush<H: Handler<Session = S>>(
+        &mut self,
+        context: &Context<'_, H>,
+        stream: &mut TcpStream,
+        work: &mut Work,
+    ) -> Turn {
+        let before = work.endpoint.pending();
+        let written = write(stream, &mut work.endpoint);
+        if work.endpoint.pending() < before {
+            work.blocked = None;
+        }
+        work.note(context.now);
+        match written {
+            Ok(_) => Turn::Wait,
+            Err(_) => Turn::Lost(work.ending.take().unwrap_or(End::Disconnected)),
+        }
+    }
+
+    /// Does what can be done now.
+    pub(crate) fn serve<H: Handler<Session = S>>(
+        &mut self,
+        context: &Context<'_, H>,
+        stream: &mut TcpStream,
+        work: &mut Work,
+        is_read_closed: bool,
+    ) -> Turn {
+        let before = work.endpoint.pending();
+        let turn = self.steps(context, stream, work, is_read_closed);
+        if work.endpoint.pending() < before {
+            work.blocked = None;
+        }
+        work.note(context.now);
+        match turn {
+            Ok(turn) => turn,
+            Err(_) => Turn::Lost(work.ending.take().unwrap_or(End::Disconnected)),
+        }
+    }
+
+    fn steps<H: Handler<Session = S>>(
+        &mut self,
+        context: &Context<'_, H>,
+        stream: &mut TcpStream,
+        work: &mut Work,
+        is_read_closed: bool,
+    ) -> io::Result<Turn> {
+        // Nothing more is read from a client that takes nothing.
+        if !write(stream, &mut work.endpoint)? {
+            return Ok(Turn::Wait);
+        }
+        let mut is_drained = false;
+        let (mut reads, mut messages) = (0, 0);
+        loop {
+            match work.endpoint.step() {
+                Ok(Step::Message) => {
+                    if let Some(end) = self.message(context, work) {
+                        return Ok(Turn::Lost(end));
+                    }
+                    messages += 1;
+                    if messages == MESSAGES {
+                        let is_written = write(stream, &mut work.endpoint)?;
+                        return Ok(if is_written { Turn::Again } else { Turn::Wait });
+                    }
+                }
+                Ok(Step::Piece) => {}
+                Ok(Step::Write) => {
+                    if !write(stream, &mut work.endpoint)? {
+                        return Ok(Turn::Wait);
+                    }
+                }
+                Ok(Step::Read) => {
+                    if !write(stream, &mut work.endpoint)? || is_drained {
+                        return Ok(Turn::Wait);
+                    }
+                    if reads == READS {
+                        return Ok(Turn::Again);
+                    }
+                    reads += 1;
+                    let room = work.endpoint.room();
+                    let size = room.len();
+                    let read = match read(stream, room)? {
+                        Some(0) => {
+                            let end = work.ending.take();
+                            return Ok(Turn::Lost(end.unwrap_or(End::Disconnected)));
+                        }
+                        read => read.unwrap_or(0),
+                    };
+                    work.endpoint.received(read);
+                    if read > 0 {
+                        (self.heard, self.is_pinged) = (context.now, false);
+                    }
+                    // With less than there was room for, the stream is empty, and says when it is
+                    // not; but of its end it has told us already.
+                    is_drained = read == 0 || read < size && !is_read_closed;
+                }
+                Ok(Step::Closed) => {
+                    if !write(stream, &mut work.endpoint)? {
+                        return Ok(Turn::Wait);
+                    }
+                    let status = work.endpoint.close_status().cloned();
+                    let closed = End::Closed(status.unwrap_or_else(no_status));
+                    return Ok(Turn::Ended(work.ending.take().unwrap_or(closed)));
+                }
+                Err(error) => {
+                    if !write(stream, &mut work.endpoint)? {
+                        return Ok(Turn::Wait);
+                    }
+                    return Ok(Turn::Ended(work.ending.take().unwrap_or(End::Peer(error))));
+                }
+            }
+        }
+    }
+
+    /// Hands a message to the handler: how the connection ends with it, if it does.
+    fn message<H: Handler<Session = S>>(
+        &mut self,
+        context: &Context<'_, H>,
+        work: &mut Work,
+    ) -> Option<End> {
+        if work.ending.is_some() {
+            return None;
+        }
+        let (message, sending) = work.endpoint.message();
+        let mut is_slow = false;
+        let mut client =
+            Client { id: context.id, session: &mut self.session, sending, is_slow: &mut is_slow };
+        let call = || context.handler.on_message(&mut client, message);
+        let panicked = catch_unwind(AssertUnwindSafe(call)).is_err();
+        self.after_call(work, panicked, is_slow)
+    }
+
+    /// Has the handler do something with the connection.
+    pub(crate) fn call(
+        &mut self,
+        id: ClientId,
+        work: &mut Work,
+        call: impl FnOnce(&mut Client<'_, S>),
+    ) -> Option<End> {
+        let mut is_slow = false;
+        let sending = work.endpoint.sending();
+        let mut client = Client { id, session: &mut self.session, sending, is_slow: &mut is_slow };
+        let panicked = catch_unwind(AssertUnwindSafe(|| call(&mut client))).is_err();
+        self.after_call(work, panicked, is_slow)
+    }
+
+    fn after_call(&self, work: &mut Work, panicked: bool, is_slow: bool) -> Option<End> {
+        if panicked {
+            // It may be closing already.
+            let _ = work.endpoint.sending().close(CloseCode::INTERNAL_ERROR, "");
+            work.ending = Some(End::Panicked);
+        }
+        is_slow.then_some(End::Slow)
+    }
+}
+
+fn no_status() -> CloseStatus {
+    CloseStatus { code: CloseCode::NO_STATUS, reason: "".into() }
+}

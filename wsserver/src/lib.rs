@@ -1,0 +1,59 @@
+//! An event-driven WebSocket server (RFC 6455) for very many connections.
+//!
+//! ```text
+//! Server ─▶ a loop for each thread ─▶ Handler, with a Session for each connection
+//!              │ accepts, upgrades, reads,     authenticate, on_open, on_message, on_close
+//!              │ keeps the time, writes           │
+//!              └◀── ServerHandle: any thread      └─▶ Client: send, close
+//! ```
+//! A connection with nothing in work costs its entry in a table, and its session: what decodes and
+//! encodes is lent to it while bytes are in work. All replies to one read leave in one write.
+//!
+//! ```no_run
+//! use wscore::{Rejection, Request};
+//! use wsserver::{Admission, Client, Handler, Server};
+//! use wsutil::Message;
+//!
+//! struct Echo;
+//!
+//! impl Handler for Echo {
+//!     type Session = ();
+//!
+//!     fn authenticate(&self, _: &Request<'_>) -> Result<Admission<()>, Rejection> {
+//!         Ok(Admission::new(()))
+//!     }
+//!
+//!     fn on_message(&self, client: &mut Client<'_, ()>, message: Message<'_>) {
+//!         let _ = client.send(message);
+//!     }
+//! }
+//!
+//! Server::builder().listen("127.0.0.1:9001")?.handler(Echo).run()?;
+//! # Ok::<(), std::io::Error>(())
+//! ```
+//!
+//! # Features
+//! - `deflate`: messages that are compressed on the wire, by `wsflate`.
+
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+mod client;
+mod config;
+mod connection;
+mod handle;
+mod handler;
+mod handshake;
+mod id;
+mod io;
+mod mailbox;
+mod server;
+mod wheel;
+mod work;
+mod worker;
+
+pub use client::Client;
+pub use config::Config;
+pub use handle::ServerHandle;
+pub use handler::{Admission, End, Handler};
+pub use id::ClientId;
+pub use server::{Builder, Report, Running, Server};

@@ -1,0 +1,213 @@
+//! A server from its addresses to its end.
+
+use std::{
+    io,
+    net::{SocketAddr, TcpListener, ToSocketAddrs},
+    sync::{Arc, atomic::AtomicUsize},
+    thread::{self, JoinHandle},
+};
+
+use mio::{Poll, Waker};
+use wscore::Origin;
+
+use crate::{
+    Config, End, Handler, ServerHandle,
+    handle::Shared,
+    handshake::Policy,
+    mailbox::Mailbox,
+    worker::{MAILBOX, Worker},
+};
+
+/// A server that listens, and is to be run.
+#[derive(Debug)]
+pub struct Server<H> {
+    builder: Builder,
+    handler: H,
+}
+
+/// What a server is made from.
+#[derive(Debug)]
+#[must_use]
+pub struct Builder {
+    listeners: Vec<TcpListener>,
+    threads: u16,
+    config: Config,
+    policy: Policy,
+}
+
+impl Server<()> {
+    /// A server with one thread, the default [`Config`], for pages of its own host.
+    pub const fn builder() -> Builder {
+        let policy = Policy {
+            connect_path: None,
+            status_path: None,
+            origin: Some(Origin::same_host()),
+            #[cfg(feature = "deflate")]
+            deflate: None,
+        };
+        Builder { listeners: vec![], threads: 1, config: Config::DEFAULT, policy }
+    }
+}
+
+impl Builder {
+    /// Listens on this address, too: all those it resolves to.
+    ///
+    /// # Errors
+    /// What the system says, if none of them can be listened on.
+    pub fn listen(mut self, address: impl ToSocketAddrs) -> io::Result<Self> {
+        let listener = TcpListener::bind(address)?;
+        listener.set_nonblocking(true)?;
+        self.listeners.push(listener);
+        Ok(self)
+    }
+
+    /// Serves with so many threads, but at least one, each with a loop of its own.
+    pub const fn threads(mut self, threads: u16) -> Self {
+        self.threads = if threads == 0 { 1 } else { threads };
+        self
+    }
+
+    /// Holds clients to these limits and times.
+    pub const fn config(mut self, config: Config) -> Self {
+        self.config = config;
+        self
+    }
+
+    /// Upgrades requests for this path only; others are told 404. All by default.
+    pub fn connect_path(mut self, path: impl Into<String>) -> Self {
+        self.policy.connect_path = Some(path.into());
+        self
+    }
+
+    /// Answers GET of this path with [`Handler::status`].
+    pub fn status_path(mut self, path: impl Into<String>) -> Self {
+        self.policy.status_path = Some(path.into());
+        self
+    }
+
+    /// Which pages may connect; `None` for all. Those of the server's own host by default, and
+    /// what is not a browser.
+    pub fn origin(mut self, origin: impl Into<Option<Origin>>) -> Self {
+        self.policy.origin = origin.into();
+        self
+    }
+
+    /// Compresses messages where clients offer it.
+    #[cfg(feature = "deflate")]
+    pub fn deflate(mut self, deflate: wsflate::Deflate) -> Self {
+        self.policy.deflate = Some(deflate);
+        self
+    }
+
+    /// A server that does this.
+    pub const fn handler<H: Handler>(self, handler: H) -> Server<H> {
+        Server { builder: self, handler }
+    }
+}
+
+impl<H: Handler> Server<H> {
+    /// Where it listens: the ports that the system chose for port 0.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn addresses(&self) -> io::Result<Vec<SocketAddr>> {
+        self.builder.listeners.iter().map(TcpListener::local_addr).collect()
+    }
+
+    /// Serves until it is shut down, which another thread does by a handle: see
+    /// [`start`](Self::start).
+    ///
+    /// # Errors
+    /// What the system says of its polls; what it says of connections ends those only.
+    pub fn run(self) -> io::Result<Report> {
+        self.start()?.join()
+    }
+
+    /// Serves on threads of its own.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn start(self) -> io::Result<Running> {
+        let Builder { listeners, threads, config, policy } = self.builder;
+        let polls: Vec<_> = (0..threads).map(|_| Poll::new()).collect::<Result<_, _>>()?;
+        let mailboxes = polls.iter().map(|poll| Waker::new(poll.registry(), MAILBOX));
+        let mailboxes = mailboxes.map(|waker| waker.map(Mailbox::new)).collect::<Result<_, _>>()?;
+        let (connections, open) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        let shared = Arc::new(Shared { mailboxes, connections, open });
+        let handle = ServerHandle { shared: shared.clone() };
+        let (handler, policy) = (Arc::new(self.handler), Arc::new(policy));
+        let mut listeners: Vec<_> =
+            listeners.into_iter().map(mio::net::TcpListener::from_std).collect();
+        let mut running = Running { handle, threads: vec![] };
+        for (index, poll) in (0..threads).zip(polls) {
+            let mut worker =
+                Worker::new(index, poll, handler.clone(), config, policy.clone(), shared.clone());
+            // The first one accepts for all.
+            worker.listen(std::mem::take(&mut listeners))?;
+            let thread = thread::Builder::new().name(format!("wsserver-{index}"));
+            running.threads.push(thread.spawn(move || worker.run())?);
+        }
+        Ok(running)
+    }
+}
+
+/// A server that runs on threads of its own; it goes on if this is dropped.
+#[derive(Debug)]
+pub struct Running {
+    handle: ServerHandle,
+    threads: Vec<JoinHandle<io::Result<Report>>>,
+}
+
+impl Running {
+    /// What sends, closes, counts and shuts down, for any thread.
+    #[must_use]
+    pub fn handle(&self) -> ServerHandle {
+        self.handle.clone()
+    }
+
+    /// Waits until it is shut down: how its connections ended.
+    ///
+    /// # Errors
+    /// What the system said of a poll. The other threads are shut down then.
+    pub fn join(self) -> io::Result<Report> {
+        let mut reports = Ok(Report::default());
+        for thread in self.threads {
+            let report = thread.join().unwrap_or_else(|_| Err(io::Error::other("a loop panicked")));
+            if report.is_err() {
+                self.handle.shutdown();
+            }
+            reports = reports.and_then(|all| Ok(all.with(&report?)));
+        }
+        reports
+    }
+}
+
+/// How the connections of a server ended that were open.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Report {
+    /// With a closing handshake.
+    pub closed: u64,
+    /// Otherwise, before the server was shut down or while it was.
+    pub lost: u64,
+    /// Dropped, because they did not answer a shutdown in time.
+    pub aborted: u64,
+}
+
+impl Report {
+    pub(crate) const fn count(&mut self, end: &End) {
+        match end {
+            End::Closed(_) => self.closed += 1,
+            End::Aborted => self.aborted += 1,
+            _ => self.lost += 1,
+        }
+    }
+
+    const fn with(self, other: &Self) -> Self {
+        Self {
+            closed: self.closed + other.closed,
+            lost: self.lost + other.lost,
+            aborted: self.aborted + other.aborted,
+        }
+    }
+}

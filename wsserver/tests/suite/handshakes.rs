@@ -1,0 +1,127 @@
+//! Requests: who is let in, and what others are told.
+
+use std::io::Write;
+
+use wscore::Dialer;
+use wsserver::Config;
+
+use crate::service::{PATIENCE, Served, quick, read_all, read_head, request, serve, serve_with};
+
+fn answer(served: &Served, request: &str) -> String {
+    let mut stream = served.stream();
+    stream.write_all(request.as_bytes()).unwrap();
+    String::from_utf8(read_all(&mut stream)).unwrap()
+}
+
+#[test]
+fn s3_a_request_is_refused_with_the_status_of_the_service() {
+    let served = serve(Config::default());
+    let refused = answer(&served, &request("/?refused"));
+    assert!(refused.starts_with("HTTP/1.1 401 Unauthorized\r\n"), "{refused}");
+    assert!(refused.contains("\r\nWWW-Authenticate: Ticket\r\n"));
+    let panicked = answer(&served, &request("/?panic"));
+    assert!(panicked.starts_with("HTTP/1.1 500 "), "{panicked}");
+    served.connect();
+    assert_eq!(served.handle().count(), 1);
+}
+
+#[test]
+fn s3_an_admission_has_headers_and_a_protocol() {
+    let served = serve(Config::default());
+    let mut stream = served.stream();
+    stream.write_all(request("/?headers").as_bytes()).unwrap();
+    assert!(read_head(&mut stream).contains("\r\nX-Who: you\r\n"));
+    let url = format!("ws://{}/?protocol", served.address);
+    let (_, handshake) = Dialer::new().protocols(["other", "chat"]).unwrap().dial(&url).unwrap();
+    assert_eq!(handshake.protocol(), Some("chat"));
+    // One that the client did not offer is the service's mistake.
+    assert!(answer(&served, &request("/?protocol")).starts_with("HTTP/1.1 500 "));
+}
+
+#[test]
+fn s4_paths_connect_status_and_none() {
+    let served =
+        serve_with(|builder| builder.connect_path("/socket").status_path("/socket/status"));
+    let plain =
+        |method: &str, path: &str| format!("{method} {path} HTTP/1.1\r\nHost: example.com\r\n\r\n");
+    let status = answer(&served, &plain("GET", "/socket/status"));
+    assert!(status.starts_with("HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n"), "{status}");
+    assert!(status.ends_with("\r\n\r\nOK"));
+    let head = answer(&served, &plain("HEAD", "/socket/status?now"));
+    assert!(head.starts_with("HTTP/1.1 200 OK\r\n") && head.ends_with("\r\n\r\n"), "{head}");
+    let post = answer(&served, &plain("POST", "/socket/status"));
+    assert!(post.starts_with("HTTP/1.1 405 ") && post.contains("\r\nAllow: GET, HEAD\r\n"));
+    for path in ["/", "/other", "/socket/"] {
+        assert!(answer(&served, &request(path)).starts_with("HTTP/1.1 404 "));
+        assert!(answer(&served, &plain("GET", path)).starts_with("HTTP/1.1 404 "));
+    }
+    assert!(answer(&served, &plain("GET", "/socket")).starts_with("HTTP/1.1 426 "));
+    let url = format!("ws://{}/socket?query", served.address);
+    wsutil::connect(&url).unwrap();
+}
+
+#[test]
+fn origins_of_other_hosts_are_refused_unless_allowed() {
+    let with_origin =
+        |origin: &str| request("/").replace("\r\n\r\n", &format!("\r\nOrigin: {origin}\r\n\r\n"));
+    let served = serve(Config::default());
+    let mut stream = served.stream();
+    stream.write_all(with_origin("http://example.com").as_bytes()).unwrap();
+    assert!(read_head(&mut stream).starts_with("HTTP/1.1 101 "));
+    assert!(answer(&served, &with_origin("http://evil.example")).starts_with("HTTP/1.1 403 "));
+    let open = serve_with(|builder| builder.origin(None));
+    let mut stream = open.stream();
+    stream.write_all(with_origin("http://evil.example").as_bytes()).unwrap();
+    assert!(read_head(&mut stream).starts_with("HTTP/1.1 101 "));
+}
+
+#[test]
+fn what_is_no_request_is_answered_and_hung_up_on() {
+    let served = serve(Config::default());
+    for (said, status) in [
+        ("\x16\x03\x01", "400"),
+        ("GET / HTTP/1.1\r\n\r\n", "400"),
+        (&request("/").replace("13", "8"), "426"),
+        (&request("/").replace("GET", "POST"), "405"),
+        (&format!("GET / HTTP/1.1\r\nX: {}", "x".repeat(20_000)), "431"),
+    ] {
+        let answer = answer(&served, said);
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{said:?}: {answer}");
+    }
+}
+
+#[test]
+fn s13_slow_requests_are_hung_up_on_and_others_are_not_held_up() {
+    let served = serve(quick());
+    let mut silent: Vec<_> = (0..50).map(|_| served.stream()).collect();
+    for stream in &mut silent {
+        stream.write_all(b"GET / HT").unwrap();
+    }
+    let mut good = served.connect();
+    good.send("hello").unwrap();
+    assert!(good.receive().unwrap().is_some());
+    for mut stream in silent {
+        assert_eq!(read_all(&mut stream), b"");
+    }
+    good.send("again").unwrap();
+    assert!(good.receive().unwrap().is_some());
+}
+
+#[test]
+fn s12_too_many_are_told_503_until_others_have_gone() {
+    let served = serve(Config { max_connections: 3, ..Config::default() });
+    let mut clients: Vec<_> = (0..3).map(|_| served.connect()).collect();
+    let refused = answer(&served, "");
+    assert!(refused.starts_with("HTTP/1.1 503 Service Unavailable\r\n"), "{refused}");
+    assert!(refused.contains("\r\nRetry-After: 2\r\n"));
+    drop(clients.pop());
+    let started = std::time::Instant::now();
+    while wsutil::connect(&format!("ws://{}/", served.address)).is_err() {
+        assert!(started.elapsed() < PATIENCE);
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    let served = serve(Config { max_handshakes: 2, ..Config::default() });
+    let waiting = [served.stream(), served.stream()];
+    assert!(answer(&served, "").starts_with("HTTP/1.1 503 "));
+    drop(waiting);
+}

@@ -1,0 +1,17 @@
+//! A server over loopback, with clients of `wsutil` and bare streams.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::cast_possible_truncation,
+    missing_docs,
+    reason = "a test fails with a panic"
+)]
+
+mod compressed;
+mod ending;
+mod handles;
+mod handshakes;
+mod messages;
+mod overload;
+mod service;

@@ -1,0 +1,202 @@
+//! A service that tells the test what happens to it, and clients.
+
+use std::{
+    io::{Read, Write},
+    net::{SocketAddr, TcpStream},
+    sync::mpsc::{Receiver, Sender, channel},
+    time::Duration,
+};
+
+use wscore::{Frame, Headers, Rejection, Request};
+use wsserver::{Admission, Builder, Client, ClientId, Config, End, Handler, Running, Server};
+use wsutil::{Connection, Message, OwnedMessage, SendError};
+
+/// How long anything may take that has to happen.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
+/// What the service was called for.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Call {
+    Open(ClientId),
+    Message(ClientId, OwnedMessage),
+    Close(ClientId, End),
+}
+
+/// Echoes, counts what it echoed to each connection, and does what some texts say.
+pub(crate) struct Service(Sender<Call>);
+
+impl Handler for Service {
+    type Session = usize;
+
+    fn authenticate(&self, request: &Request<'_>) -> Result<Admission<usize>, Rejection> {
+        match request.query() {
+            Some("refused") => Err(Rejection::new(401).header("WWW-Authenticate", "Ticket")?),
+            Some("panic") => panic!("as it was to"),
+            Some("headers") => {
+                Ok(Admission::new(0).with_headers(Headers::new().with("X-Who", "you")?))
+            }
+            Some("protocol") => Ok(Admission::new(0).with_protocol("chat")),
+            _ => Ok(Admission::new(0)),
+        }
+    }
+
+    fn on_open(&self, client: &mut Client<'_, usize>) {
+        let _ = self.0.send(Call::Open(client.id()));
+    }
+
+    fn on_message(&self, client: &mut Client<'_, usize>, message: Message<'_>) {
+        *client.session() += 1;
+        match message.as_text() {
+            Some("count") => {
+                let count = client.session().to_string();
+                client.send(&count).unwrap();
+            }
+            Some("close") => client.close(wscore::CloseCode::NORMAL, "as you wish").unwrap(),
+            Some("panic") => panic!("as it was to"),
+            Some("flood") => while client.send(&[0; 1 << 16]).is_ok() {},
+            Some("tell") => {
+                let _ = self.0.send(Call::Message(client.id(), message.to_owned()));
+            }
+            _ => client.send(message).unwrap(),
+        }
+    }
+
+    fn on_close(&self, client: &mut Client<'_, usize>, end: &End) {
+        assert!(matches!(client.send("too late"), Err(SendError::Closed)));
+        let _ = self.0.send(Call::Close(client.id(), end.clone()));
+    }
+}
+
+/// A running server; it is shut down at the end of the test.
+pub(crate) struct Served {
+    pub(crate) running: Option<Running>,
+    pub(crate) address: SocketAddr,
+    pub(crate) calls: Receiver<Call>,
+}
+
+pub(crate) fn serve(config: Config) -> Served {
+    serve_with(|builder| builder.config(config))
+}
+
+pub(crate) fn serve_with(with: impl FnOnce(Builder) -> Builder) -> Served {
+    let (sender, calls) = channel();
+    let builder = with(Server::builder().listen("127.0.0.1:0").unwrap());
+    let server = builder.handler(Service(sender));
+    let address = server.addresses().unwrap()[0];
+    Served { running: Some(server.start().unwrap()), address, calls }
+}
+
+impl Served {
+    pub(crate) fn handle(&self) -> wsserver::ServerHandle {
+        self.running.as_ref().unwrap().handle()
+    }
+
+    pub(crate) fn connect(&self) -> Connection<TcpStream> {
+        let connection = wsutil::connect(&format!("ws://{}/", self.address)).unwrap();
+        connection.get_ref().set_read_timeout(Some(PATIENCE)).unwrap();
+        connection
+    }
+
+    /// A connection, and how it is called.
+    pub(crate) fn connect_known(&self) -> (Connection<TcpStream>, ClientId) {
+        let connection = self.connect();
+        (connection, self.opened())
+    }
+
+    pub(crate) fn stream(&self) -> TcpStream {
+        let stream = TcpStream::connect(self.address).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.set_nodelay(true).unwrap();
+        stream
+    }
+
+    /// A stream behind the handshake.
+    pub(crate) fn upgraded(&self) -> TcpStream {
+        let mut stream = self.stream();
+        stream.write_all(request("/").as_bytes()).unwrap();
+        let answer = read_head(&mut stream);
+        assert!(answer.starts_with("HTTP/1.1 101 "), "{answer}");
+        stream
+    }
+
+    pub(crate) fn call(&self) -> Call {
+        self.calls.recv_timeout(PATIENCE).expect("nothing was called")
+    }
+
+    pub(crate) fn opened(&self) -> ClientId {
+        match self.call() {
+            Call::Open(id) => id,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub(crate) fn closed(&self) -> (ClientId, End) {
+        match self.call() {
+            Call::Close(id, end) => (id, end),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Shuts it down, and waits for its end.
+    pub(crate) fn stop(mut self) -> wsserver::Report {
+        self.handle().shutdown();
+        self.running.take().unwrap().join().unwrap()
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        if let Some(running) = self.running.take() {
+            running.handle().shutdown();
+            if !std::thread::panicking() {
+                running.join().unwrap();
+            }
+        }
+    }
+}
+
+/// A request for this target.
+pub(crate) fn request(target: &str) -> String {
+    format!(
+        "GET {target} HTTP/1.1\r\nHost: example.com\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+    )
+}
+
+/// The head of an answer, and not a byte further.
+pub(crate) fn read_head(stream: &mut TcpStream) -> String {
+    let mut head = vec![];
+    while !head.ends_with(b"\r\n\r\n") {
+        let mut byte = [0];
+        stream.read_exact(&mut byte).unwrap();
+        head.push(byte[0]);
+    }
+    String::from_utf8(head).unwrap()
+}
+
+/// All that comes until the stream ends.
+pub(crate) fn read_all(stream: &mut TcpStream) -> Vec<u8> {
+    let mut bytes = vec![];
+    // A reset is an end, too.
+    let _ = stream.read_to_end(&mut bytes);
+    bytes
+}
+
+/// A frame as a client sends it.
+pub(crate) fn masked<P: AsRef<[u8]>>(frame: &Frame<P>) -> Vec<u8> {
+    let mut bytes = vec![];
+    frame.encode_masked([1, 2, 3, 4], &mut bytes).unwrap();
+    bytes
+}
+
+/// Config with deadlines that tests wait for.
+pub(crate) fn quick() -> Config {
+    let soon = Duration::from_millis(300);
+    Config {
+        handshake_timeout: soon,
+        message_timeout: soon,
+        write_timeout: soon,
+        close_timeout: soon,
+        ..Config::default()
+    }
+}
