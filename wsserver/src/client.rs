@@ -2,17 +2,20 @@
 
 use std::fmt;
 
+use mio::net::TcpStream;
 use wscore::CloseCode;
 use wsutil::{Message, Prepared, SendError, Sending};
 
-use crate::ClientId;
+use crate::{ClientId, io::write};
 
 /// A connection in a call of the [`Handler`](crate::Handler): its session, and the side that sends.
 ///
-/// What is sent is gathered, and leaves when all that was received together is worked on.
+/// What is sent is gathered, and leaves when all that was received together is worked on, or when it
+/// is much.
 pub struct Client<'a, S> {
     pub(crate) id: ClientId,
     pub(crate) session: &'a mut S,
+    pub(crate) stream: &'a mut TcpStream,
     pub(crate) sending: Sending<'a>,
     /// Set once nothing more could be queued.
     pub(crate) is_slow: &'a mut bool,
@@ -33,8 +36,8 @@ impl<S> Client<'_, S> {
     /// Sends a message.
     ///
     /// # Errors
-    /// [`SendError::Closed`], or [`SendError::Full`] if the client takes too little of what waits
-    /// for it: it is disconnected.
+    /// [`SendError::Closed`], or [`SendError::Full`] if 1 MiB waits that the client's stream does
+    /// not take: it is disconnected.
     pub fn send<'m>(&mut self, message: impl Into<Message<'m>>) -> Result<(), SendError> {
         let sent = self.sending.message(message);
         self.note(sent)
@@ -66,6 +69,10 @@ impl<S> Client<'_, S> {
 
     fn note(&mut self, sent: Result<(), SendError>) -> Result<(), SendError> {
         *self.is_slow |= matches!(sent, Err(SendError::Full { .. }));
+        if self.sending.is_to_write() {
+            // What is wrong with the stream is told when it is next written to.
+            let _ = write(self.stream, &mut self.sending);
+        }
         sent
     }
 }

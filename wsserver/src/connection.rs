@@ -1,7 +1,7 @@
 //! A connection: what it is, and what is done when its stream is ready.
 
 use std::{
-    io,
+    io::{self, Write},
     net::Shutdown,
     panic::{AssertUnwindSafe, catch_unwind},
 };
@@ -13,7 +13,7 @@ use wsutil::{CloseStatus, MessageError, Step, Timeout};
 use crate::{
     Client, ClientId, Config, End, Handler,
     handshake::Opening,
-    io::{read, write},
+    io::{passing, read},
     wheel::Tick,
     work::{Agreed, Work},
 };
@@ -21,7 +21,7 @@ use crate::{
 /// How many times one connection is read from, and how many of its messages are handed out, before
 /// others have their turn.
 const READS: usize = 4;
-const MESSAGES: usize = 32;
+const MESSAGES: usize = 16;
 
 /// How many bytes of a client that was closed are thrown away.
 const LINGER_BYTES: usize = 64 * 1024;
@@ -33,6 +33,8 @@ pub(crate) const LINGER_TIME: std::time::Duration = std::time::Duration::from_se
 pub(crate) struct Entry<S> {
     pub(crate) stream: TcpStream,
     pub(crate) generation: u32,
+    /// It is going to be served again in the next turn.
+    pub(crate) is_again: bool,
     /// When its deadline is looked at.
     pub(crate) filed: Tick,
     pub(crate) stage: Stage<S>,
@@ -45,8 +47,9 @@ pub(crate) enum Stage<S> {
         until: Tick,
     },
     Open(Open<S>),
-    /// All is said; so many bytes are still thrown away.
+    /// All is said but for the rest of an answer; so many bytes are still thrown away.
     Lingering {
+        rest: Vec<u8>,
         left: usize,
         until: Tick,
     },
@@ -85,6 +88,17 @@ pub(crate) struct Context<'a, H> {
     pub(crate) now: Tick,
 }
 
+impl Work {
+    /// Ends the connection like this, once all that waits is written.
+    fn end(&mut self, stream: &mut TcpStream, end: End, now: Tick) -> io::Result<Turn> {
+        self.ending.get_or_insert(end);
+        if !self.write(stream, now)? {
+            return Ok(Turn::Wait);
+        }
+        Ok(self.ending.take().map_or(Turn::Wait, Turn::Ended))
+    }
+}
+
 impl<S> Entry<S> {
     /// When something has to have happened.
     pub(crate) fn due(&self, config: &Config) -> Tick {
@@ -94,16 +108,29 @@ impl<S> Entry<S> {
         }
     }
 
-    /// Says that nothing more is written.
-    pub(crate) fn linger(&mut self, now: Tick) -> io::Result<()> {
-        self.stage = Stage::Lingering { left: LINGER_BYTES, until: now.after(LINGER_TIME) };
-        self.stream.shutdown(Shutdown::Write)
+    /// Says that nothing more is written, behind this.
+    pub(crate) fn linger(&mut self, rest: Vec<u8>, now: Tick, config: &Config) -> io::Result<bool> {
+        let time = if rest.is_empty() { LINGER_TIME } else { config.write_timeout };
+        let stage = Stage::Lingering { rest, left: LINGER_BYTES, until: now.after(time) };
+        guarded_drop(std::mem::replace(&mut self.stage, stage));
+        self.discard(true)
     }
 
-    /// Reads what a client that was closed still sends, so that the last bytes to it are not
-    /// overtaken by a reset: whether it is to be waited for.
-    pub(crate) fn discard(&mut self) -> io::Result<bool> {
-        let Stage::Lingering { left, .. } = &mut self.stage else { return Ok(true) };
+    /// Writes the rest, and reads what a client that was closed still sends, so that the last bytes
+    /// to it are not overtaken by a reset: whether it is to be waited for.
+    pub(crate) fn discard(&mut self, is_first: bool) -> io::Result<bool> {
+        let Stage::Lingering { rest, left, .. } = &mut self.stage else { return Ok(true) };
+        let had_rest = !rest.is_empty();
+        while !rest.is_empty() {
+            match passing(|| self.stream.write(rest))? {
+                Some(0) => return Ok(false),
+                Some(written) => drop(rest.drain(..written)),
+                None => return Ok(true),
+            }
+        }
+        if is_first || had_rest {
+            self.stream.shutdown(Shutdown::Write)?;
+        }
         let mut discarded = [0; 4096];
         while *left > 0 {
             match read(&mut self.stream, &mut discarded)? {
@@ -114,6 +141,11 @@ impl<S> Entry<S> {
         }
         Ok(false)
     }
+}
+
+/// Drops what is the user's: one that panics takes no other with it.
+pub(crate) fn guarded_drop<T>(value: T) {
+    let _ = catch_unwind(AssertUnwindSafe(|| drop(value)));
 }
 
 /// What is due.
@@ -131,6 +163,8 @@ impl<S> Open<S> {
             false => (self.heard.after(config.ping_after), Due::Ping),
         };
         let Some(work) = work else { return silence };
+        // While it does not take what is sent, it is not read from: it is not silent.
+        let silence = if work.blocked.is_some() { (Tick::NEVER, silence.1) } else { silence };
         let of = |since: Option<Tick>, limit, timeout| {
             (since.map_or(Tick::NEVER, |since| since.after(limit)), Due::End(timeout))
         };
@@ -163,6 +197,16 @@ impl<S> Open<S> {
                 work.ending = Some(End::TimedOut(Timeout::Message));
                 self.serve(context, stream, work, false)
             }
+            (_, Due::End(Timeout::Write)) => {
+                // The stream tells only when it has much room again: it may have taken some.
+                let before = work.blocked;
+                match self.serve(context, stream, work, false) {
+                    Turn::Wait if work.blocked.is_some() && work.blocked == before => {
+                        Turn::Lost(work.ending.take().unwrap_or(End::TimedOut(Timeout::Write)))
+                    }
+                    turn => turn,
+                }
+            }
             (_, Due::End(timeout)) => {
                 Turn::Lost(work.ending.take().unwrap_or(End::TimedOut(timeout)))
             }
@@ -176,16 +220,9 @@ impl<S> Open<S> {
         stream: &mut TcpStream,
         work: &mut Work,
     ) -> Turn {
-        let before = work.endpoint.pending();
-        let written = write(stream, &mut work.endpoint);
-        if work.endpoint.pending() < before {
-            work.blocked = None;
-        }
-        work.note(context.now);
-        match written {
-            Ok(_) => Turn::Wait,
-            Err(_) => Turn::Lost(work.ending.take().unwrap_or(End::Disconnected)),
-        }
+        let was_blocked = work.blocked.is_some();
+        let written = work.write(stream, context.now).map(|_| Turn::Wait);
+        self.after(context, work, was_blocked, written)
     }
 
     /// Does what can be done now.
@@ -196,16 +233,23 @@ impl<S> Open<S> {
         work: &mut Work,
         is_read_closed: bool,
     ) -> Turn {
-        let before = work.endpoint.pending();
+        let was_blocked = work.blocked.is_some();
         let turn = self.steps(context, stream, work, is_read_closed);
-        if work.endpoint.pending() < before {
-            work.blocked = None;
+        self.after(context, work, was_blocked, turn)
+    }
+
+    fn after<H>(
+        &mut self,
+        context: &Context<'_, H>,
+        work: &mut Work,
+        was_blocked: bool,
+        turn: io::Result<Turn>,
+    ) -> Turn {
+        if was_blocked {
+            (self.heard, self.is_pinged) = (context.now, false);
         }
         work.note(context.now);
-        match turn {
-            Ok(turn) => turn,
-            Err(_) => Turn::Lost(work.ending.take().unwrap_or(End::Disconnected)),
-        }
+        turn.unwrap_or_else(|_| Turn::Lost(work.ending.take().unwrap_or(End::Disconnected)))
     }
 
     fn steps<H: Handler<Session = S>>(
@@ -216,31 +260,36 @@ impl<S> Open<S> {
         is_read_closed: bool,
     ) -> io::Result<Turn> {
         // Nothing more is read from a client that takes nothing.
-        if !write(stream, &mut work.endpoint)? {
+        if !work.write(stream, context.now)? {
             return Ok(Turn::Wait);
         }
         let mut is_drained = false;
-        let (mut reads, mut messages) = (0, 0);
+        let (mut reads, mut steps) = (0, 0);
         loop {
             match work.endpoint.step() {
                 Ok(Step::Message) => {
-                    if let Some(end) = self.message(context, work) {
+                    work.began = None;
+                    if let Some(end) = self.message(context, stream, work) {
                         return Ok(Turn::Lost(end));
                     }
-                    messages += 1;
-                    if messages == MESSAGES {
-                        let is_written = write(stream, &mut work.endpoint)?;
+                    steps += 1;
+                    if steps >= MESSAGES && work.endpoint.is_inside_message() {
+                        let is_written = work.write(stream, context.now)?;
                         return Ok(if is_written { Turn::Again } else { Turn::Wait });
                     }
                 }
                 Ok(Step::Piece) => {}
                 Ok(Step::Write) => {
-                    if !write(stream, &mut work.endpoint)? {
+                    if !work.write(stream, context.now)? {
                         return Ok(Turn::Wait);
+                    }
+                    steps += 1;
+                    if steps >= MESSAGES {
+                        return Ok(Turn::Again);
                     }
                 }
                 Ok(Step::Read) => {
-                    if !write(stream, &mut work.endpoint)? || is_drained {
+                    if !work.write(stream, context.now)? || is_drained {
                         return Ok(Turn::Wait);
                     }
                     if reads == READS {
@@ -265,19 +314,11 @@ impl<S> Open<S> {
                     is_drained = read == 0 || read < size && !is_read_closed;
                 }
                 Ok(Step::Closed) => {
-                    if !write(stream, &mut work.endpoint)? {
-                        return Ok(Turn::Wait);
-                    }
                     let status = work.endpoint.close_status().cloned();
-                    let closed = End::Closed(status.unwrap_or_else(no_status));
-                    return Ok(Turn::Ended(work.ending.take().unwrap_or(closed)));
+                    let end = End::Closed(status.unwrap_or_else(no_status));
+                    return work.end(stream, end, context.now);
                 }
-                Err(error) => {
-                    if !write(stream, &mut work.endpoint)? {
-                        return Ok(Turn::Wait);
-                    }
-                    return Ok(Turn::Ended(work.ending.take().unwrap_or(End::Peer(error))));
-                }
+                Err(error) => return work.end(stream, End::Peer(error), context.now),
             }
         }
     }
@@ -286,15 +327,15 @@ impl<S> Open<S> {
     fn message<H: Handler<Session = S>>(
         &mut self,
         context: &Context<'_, H>,
+        stream: &mut TcpStream,
         work: &mut Work,
     ) -> Option<End> {
         if work.ending.is_some() {
             return None;
         }
         let (message, sending) = work.endpoint.message();
-        let mut is_slow = false;
-        let mut client =
-            Client { id: context.id, session: &mut self.session, sending, is_slow: &mut is_slow };
+        let (id, session, mut is_slow) = (context.id, &mut self.session, false);
+        let mut client = Client { id, session, stream, sending, is_slow: &mut is_slow };
         let call = || context.handler.on_message(&mut client, message);
         let panicked = catch_unwind(AssertUnwindSafe(call)).is_err();
         self.after_call(work, panicked, is_slow)
@@ -304,12 +345,12 @@ impl<S> Open<S> {
     pub(crate) fn call(
         &mut self,
         id: ClientId,
+        stream: &mut TcpStream,
         work: &mut Work,
         call: impl FnOnce(&mut Client<'_, S>),
     ) -> Option<End> {
-        let mut is_slow = false;
-        let sending = work.endpoint.sending();
-        let mut client = Client { id, session: &mut self.session, sending, is_slow: &mut is_slow };
+        let (session, sending, mut is_slow) = (&mut self.session, work.endpoint.sending(), false);
+        let mut client = Client { id, session, stream, sending, is_slow: &mut is_slow };
         let panicked = catch_unwind(AssertUnwindSafe(|| call(&mut client))).is_err();
         self.after_call(work, panicked, is_slow)
     }

@@ -1,7 +1,8 @@
 //! A server in the hands of any thread.
 
 use std::{
-    fmt,
+    fmt, io,
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -12,7 +13,7 @@ use wscore::{CloseBody, CloseCode};
 use wsutil::{Message, Prepared, SendError};
 
 use crate::{
-    ClientId,
+    ClientId, Report,
     mailbox::{Command, Mailbox},
 };
 
@@ -89,6 +90,21 @@ impl ServerHandle {
             // A loop that has ended is shut down.
             let _ = mailbox.post(Command::Shutdown);
         }
+    }
+
+    /// Runs a loop; one that fails shuts the others down, who would wait for it.
+    pub(crate) fn whatever_happens(
+        &self,
+        worker: u16,
+        run: impl FnOnce() -> io::Result<Report>,
+    ) -> io::Result<Report> {
+        let report = catch_unwind(AssertUnwindSafe(run))
+            .unwrap_or_else(|_| Err(io::Error::other("a loop panicked")));
+        if report.is_err() {
+            self.shared.mailboxes[usize::from(worker)].close();
+            self.shutdown();
+        }
+        report
     }
 
     fn mailbox(&self, id: ClientId) -> &Mailbox {

@@ -5,7 +5,7 @@ use std::fmt;
 /// A connection of a server, for as long as the server runs: it is never another's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ClientId {
-    /// How many connections had this place before.
+    /// How many connections the worker had before.
     pub(crate) generation: u32,
     pub(crate) worker: u16,
     /// The place in the worker's table.

@@ -30,7 +30,8 @@ impl Command {
     fn cost(&self) -> usize {
         let payload = match self {
             Self::Send(_, message) => message.as_bytes().len(),
-            // What is shared is there anyway.
+            // This may be the last one who has it.
+            Self::SendPrepared(_, message) | Self::Broadcast(message, _) => message.payload().len(),
             _ => 0,
         };
         payload + OVERHEAD

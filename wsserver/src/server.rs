@@ -50,10 +50,10 @@ impl Server<()> {
 }
 
 impl Builder {
-    /// Listens on this address, too: all those it resolves to.
+    /// Listens on this address, too: the first one of those it resolves to that can be had.
     ///
     /// # Errors
-    /// What the system says, if none of them can be listened on.
+    /// What the system says of the last one.
     pub fn listen(mut self, address: impl ToSocketAddrs) -> io::Result<Self> {
         let listener = TcpListener::bind(address)?;
         listener.set_nonblocking(true)?;
@@ -144,8 +144,11 @@ impl<H: Handler> Server<H> {
                 Worker::new(index, poll, handler.clone(), config, policy.clone(), shared.clone());
             // The first one accepts for all.
             worker.listen(std::mem::take(&mut listeners))?;
-            let thread = thread::Builder::new().name(format!("wsserver-{index}"));
-            running.threads.push(thread.spawn(move || worker.run())?);
+            let handle = running.handle();
+            let work = move || handle.whatever_happens(index, || worker.run());
+            let thread = thread::Builder::new().name(format!("wsserver-{index}")).spawn(work);
+            // Those that run already would have no end.
+            running.threads.push(thread.inspect_err(|_| running.handle.shutdown())?);
         }
         Ok(running)
     }

@@ -1,11 +1,14 @@
 //! What decodes and encodes, lent to connections while they have something in work.
 
+use std::io;
+
+use mio::net::TcpStream;
 use wscore::Role;
 use wsutil::Endpoint;
 
-use crate::{Config, End, handshake::Policy, wheel::Tick};
+use crate::{Config, End, handshake::Policy, io::write, wheel::Tick};
 
-/// So many are kept for connections that agreed on the same.
+/// So many are kept.
 const MAX_KEPT: usize = 64;
 
 /// How compression was agreed on.
@@ -21,8 +24,8 @@ pub(crate) enum Agreed {}
 #[derive(Debug)]
 pub(crate) struct Work {
     pub(crate) endpoint: Endpoint,
-    /// Since when a message is not whole, the client takes nothing, or a close frame of ours waits
-    /// for the client's.
+    /// Since when a message is not whole though we have read all, the client takes nothing, or a
+    /// close frame of ours waits for the client's.
     pub(crate) began: Option<Tick>,
     pub(crate) blocked: Option<Tick>,
     pub(crate) closing: Option<Tick>,
@@ -55,13 +58,29 @@ impl Work {
             && !takes_over(agreed)
     }
 
-    /// Takes note of what waits for whom since when.
-    pub(crate) fn note(&mut self, now: Tick) {
-        let since = |is: bool, before: Option<Tick>| is.then(|| before.unwrap_or(now));
-        self.began = since(self.endpoint.is_inside_message(), self.began);
-        self.blocked = since(self.endpoint.pending() > 0, self.blocked);
-        self.closing = since(self.endpoint.is_closing(), self.closing);
+    /// Writes what waits, as far as the stream takes it now: whether it took all.
+    pub(crate) fn write(&mut self, stream: &mut TcpStream, now: Tick) -> io::Result<bool> {
+        let before = self.endpoint.pending();
+        let written = write(stream, &mut self.endpoint.sending());
+        if self.endpoint.pending() < before {
+            self.blocked = None;
+        }
+        self.blocked = since(self.endpoint.pending() > 0, self.blocked, now);
+        written
     }
+
+    /// Takes note of what waits for the client since when.
+    pub(crate) fn note(&mut self, now: Tick) {
+        let is_closing = self.endpoint.is_closing();
+        // While it does not take what is sent, nothing is read.
+        let is_read = self.blocked.is_none() && self.ending.is_none() && !is_closing;
+        self.began = since(is_read && self.endpoint.is_inside_message(), self.began, now);
+        self.closing = since(is_closing, self.closing, now);
+    }
+}
+
+fn since(is: bool, before: Option<Tick>, now: Tick) -> Option<Tick> {
+    is.then(|| before.unwrap_or(now))
 }
 
 #[cfg(feature = "deflate")]
@@ -102,9 +121,17 @@ impl Spare {
             work.endpoint.park();
             return Some(work);
         }
+        if self.0.iter().map(|(_, free)| free.len()).sum::<usize>() >= MAX_KEPT {
+            return None;
+        }
         match self.0.iter_mut().find(|(other, _)| *other == agreed) {
-            Some((_, free)) if free.len() < MAX_KEPT => free.push(work),
-            Some(_) => {}
+            Some((_, free)) => {
+                // One has a buffer in hand, for the next connection.
+                if !free.is_empty() {
+                    work.endpoint.park();
+                }
+                free.push(work);
+            }
             None => self.0.push((agreed, vec![work])),
         }
         None

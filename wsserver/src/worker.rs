@@ -14,13 +14,13 @@ use mio::{
 };
 use slab::Slab;
 use wscore::CloseCode;
-use wsutil::{Prepared, SendError, Sending};
+use wsutil::{Prepared, SendError, Sending, Timeout};
 
 use accepting::Accepting;
 
 use crate::{
     ClientId, Config, End, Handler,
-    connection::{Context, Entry, Open, Stage, Turn},
+    connection::{Context, Entry, Open, Stage, Turn, guarded_drop},
     handle::Shared,
     handshake::{Answer, Policy},
     io::{passing, read},
@@ -67,7 +67,8 @@ pub(crate) struct Worker<H: Handler> {
 
 #[derive(Debug)]
 struct Stopping {
-    until: Instant,
+    /// `None` for as long as it takes.
+    until: Option<Instant>,
     /// When the next ones are closed, and from which key on.
     next: Instant,
     from: usize,
@@ -135,7 +136,12 @@ impl<H: Handler> Worker<H> {
             self.accept();
             std::mem::swap(&mut self.again, &mut keys);
             // Its end may have been told before.
-            keys.drain(..).for_each(|key| self.serve(key, true));
+            for key in keys.drain(..) {
+                if let Some(entry) = self.clients.get_mut(key) {
+                    entry.is_again = false;
+                    self.serve(key, true);
+                }
+            }
             self.mailbox().take(&mut commands);
             commands.drain(..).for_each(|command| self.obey(command));
             std::mem::swap(&mut self.sent_to, &mut keys);
@@ -162,7 +168,8 @@ impl<H: Handler> Worker<H> {
             (!self.again.is_empty()).then_some(Duration::ZERO),
             self.wheel.timeout(now),
             self.accepting.again.map(|(at, _)| until(at)),
-            self.stopping.as_ref().map(|stopping| until(stopping.next.min(stopping.until))),
+            self.stopping.as_ref().map(|stopping| until(stopping.next)),
+            self.stopping.as_ref().and_then(|stopping| stopping.until).map(until),
         ];
         match self.poll.poll(events, timeouts.into_iter().flatten().min()) {
             Err(error) if error.kind() != io::ErrorKind::Interrupted => Err(error),
@@ -185,7 +192,7 @@ impl<H: Handler> Worker<H> {
                 });
             }
             Stage::Lingering { .. } => {
-                if !entry.discard().unwrap_or(false) {
+                if !entry.discard(false).unwrap_or(false) {
                     self.remove(key);
                 }
             }
@@ -207,11 +214,12 @@ impl<H: Handler> Worker<H> {
             match answer {
                 Answer::None => {}
                 Answer::Done => {
-                    // A stream that nothing was written to has room for this.
-                    entry.stream.write_all(&out)?;
-                    entry.linger(self.now)?;
                     self.handshakes -= 1;
-                    self.file(key);
+                    if entry.linger(out, self.now, &self.config).unwrap_or(false) {
+                        self.file(key);
+                    } else {
+                        self.remove(key);
+                    }
                     return Ok(());
                 }
                 Answer::Open { session, agreed, .. } => {
@@ -223,7 +231,7 @@ impl<H: Handler> Worker<H> {
                     self.handshakes -= 1;
                     self.shared.open.fetch_add(1, Ordering::Relaxed);
                     self.with_work(key, |open, context, stream, work| {
-                        let call = open.call(context.id, work, |client| {
+                        let call = open.call(context.id, stream, work, |client| {
                             context.handler.on_open(client);
                         });
                         // A stream that nothing was written to has room for the answer.
@@ -260,7 +268,9 @@ impl<H: Handler> Worker<H> {
         if let Turn::Wait | Turn::Again = turn {
             if let Turn::Again = turn {
                 open.work = Some(work);
-                self.again.push(key);
+                if !std::mem::replace(&mut entry.is_again, true) {
+                    self.again.push(key);
+                }
             } else {
                 open.work = self.spare.take_back(open.agreed, work);
             }
@@ -271,12 +281,17 @@ impl<H: Handler> Worker<H> {
             Turn::Lost(end) => (end, false),
             Turn::Wait | Turn::Again => return,
         };
-        // Nothing follows a close frame: what the call sends is told to be too late.
-        let _ = work.endpoint.sending().close(CloseCode::NORMAL, "");
-        open.call(context.id, &mut work, |client| context.handler.on_close(client, &end));
+        let end = match end {
+            End::TimedOut(Timeout::Close) if self.stopping.is_some() => End::Aborted,
+            end => end,
+        };
         self.shared.open.fetch_sub(1, Ordering::Relaxed);
         self.report.count(&end);
-        if is_told && entry.linger(self.now).is_ok() {
+        // Nothing follows a close frame: what the call sends is told to be too late.
+        let _ = work.endpoint.sending().close(CloseCode::NORMAL, "");
+        let stream = &mut entry.stream;
+        open.call(context.id, stream, &mut work, |client| context.handler.on_close(client, &end));
+        if is_told && entry.linger(vec![], self.now, &self.config).unwrap_or(false) {
             self.file(key);
         } else {
             self.remove(key);
@@ -288,6 +303,7 @@ impl<H: Handler> Worker<H> {
         let Some(entry) = self.clients.try_remove(key) else { return };
         self.handshakes -= usize::from(matches!(entry.stage, Stage::Handshake { .. }));
         self.shared.connections.fetch_sub(1, Ordering::Relaxed);
+        guarded_drop(entry);
     }
 
     /// Has its deadline looked at in time.
@@ -343,9 +359,16 @@ impl<H: Handler> Worker<H> {
     }
 
     fn put(&mut self, key: usize, put: impl FnOnce(&mut Sending<'_>) -> Result<(), SendError>) {
-        self.with_work(key, |_, _, _, work| match put(&mut work.endpoint.sending()) {
-            Err(SendError::Full { .. }) => Turn::Lost(End::Slow),
-            _ => Turn::Wait,
+        self.with_work(key, |open, context, stream, work| {
+            if work.endpoint.sending().is_to_write() {
+                if let lost @ Turn::Lost(_) = open.flush(context, stream, work) {
+                    return lost;
+                }
+            }
+            match put(&mut work.endpoint.sending()) {
+                Err(SendError::Full { .. }) => Turn::Lost(End::Slow),
+                _ => Turn::Wait,
+            }
         });
         self.sent_to.push(key);
     }
@@ -392,7 +415,7 @@ impl<H: Handler> Worker<H> {
         self.listeners.clear();
         self.accepting.again = None;
         let now = Instant::now();
-        let until = now + self.config.shutdown_timeout;
+        let until = now.checked_add(self.config.shutdown_timeout);
         self.stopping = Some(Stopping { until, next: now, from: 0 });
     }
 
@@ -417,7 +440,11 @@ impl<H: Handler> Worker<H> {
             let keys = std::mem::take(&mut self.sent_to);
             keys.into_iter().for_each(|key| self.flush(key));
         }
-        let is_late = self.stopping.as_ref().is_some_and(|stopping| stopping.until <= now);
+        let is_late = self
+            .stopping
+            .as_ref()
+            .and_then(|stopping| stopping.until)
+            .is_some_and(|until| until <= now);
         self.clients.is_empty() || is_late
     }
 
@@ -426,7 +453,9 @@ impl<H: Handler> Worker<H> {
         self.mailbox().close();
         let keys: Vec<_> = self.clients.iter().map(|(key, _)| key).collect();
         for key in keys {
-            self.with_work(key, |_, _, _, _| Turn::Lost(End::Aborted));
+            self.with_work(key, |_, _, _, work| {
+                Turn::Lost(work.ending.take().unwrap_or(End::Aborted))
+            });
             self.remove(key);
         }
     }

@@ -39,7 +39,10 @@ pub(super) struct Accepting {
 impl Accepting {
     /// There may be a connection, from this time on.
     pub(super) const fn look_at(&mut self, at: Instant) {
-        self.again = Some((at, ACCEPT_AGAIN[0]));
+        // What failed is tried again when it is time.
+        if self.again.is_none() {
+            self.again = Some((at, ACCEPT_AGAIN[0]));
+        }
     }
 }
 
@@ -101,6 +104,7 @@ impl<H: Handler> Worker<H> {
         let key = self.clients.insert(Entry {
             stream,
             generation: self.generation,
+            is_again: false,
             filed: Tick::NEVER,
             stage: Stage::Handshake { opening: Box::new(Opening::new()), until },
         });

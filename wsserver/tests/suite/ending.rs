@@ -1,6 +1,10 @@
 //! Silence, panics, shutdown: one end for each connection.
 
-use std::{io::Write, net::TcpStream, time::Duration};
+use std::{
+    io::{Read, Write},
+    net::TcpStream,
+    time::Duration,
+};
 
 use wscore::{CloseCode, Frame};
 use wsserver::{Config, End, Report};
@@ -54,20 +58,53 @@ fn s13_who_does_not_answer_a_ping_is_dropped_and_who_does_is_not() {
 fn s13_a_message_that_drips_is_failed() {
     let served = serve(quick());
     let mut stream = served.upgraded();
-    served.opened();
-    let frame = masked(&Frame::text("a message that is not finished in time"));
-    // Until it is hung up on; the timeout does not begin anew with each byte.
-    for byte in frame.iter().cycle() {
-        if stream.write_all(&[*byte]).is_err() || served.calls.try_recv().is_ok() {
-            break;
-        }
-        std::thread::sleep(Duration::from_millis(25));
-        if frame.last() == Some(byte) {
-            break;
-        }
+    let id = served.opened();
+    let frame = masked(&Frame::binary([0; 4000]));
+    let drips = {
+        let mut stream = stream.try_clone().unwrap();
+        std::thread::spawn(move || {
+            // Each byte is a sign of life, and none makes the message whole in time.
+            frame.iter().all(|byte| {
+                std::thread::sleep(Duration::from_millis(5));
+                stream.write_all(&[*byte]).is_ok()
+            })
+        })
+    };
+    assert_eq!(served.closed(), (id, End::TimedOut(Timeout::Message)));
+    assert!(read_all(&mut stream).starts_with(b"\x88"));
+    assert!(!drips.join().unwrap(), "it was waited for");
+}
+
+#[test]
+fn s13_messages_that_overlap_reads_are_each_in_time() {
+    let served = serve(Config { message_timeout: Duration::from_millis(500), ..Config::default() });
+    let (mut stream, _) = (served.upgraded(), served.opened());
+    let frame = masked(&Frame::text("hello"));
+    let (beginning, end) = frame.split_at(4);
+    let both = [end, beginning].concat();
+    stream.write_all(beginning).unwrap();
+    for _ in 0..40 {
+        std::thread::sleep(Duration::from_millis(50));
+        stream.write_all(&both).unwrap();
+        let mut echo = [0; 7];
+        stream.read_exact(&mut echo).unwrap();
+        assert_eq!(&echo, b"\x81\x05hello");
     }
-    let got = read_all(&mut stream);
-    assert!(got.is_empty() || got.starts_with(b"\x88"), "{got:?}");
+}
+
+#[test]
+fn s13_a_message_that_is_late_does_not_hide_that_nothing_is_taken() {
+    let served = serve(quick());
+    let mut stream = served.upgraded();
+    let id = served.opened();
+    stream.write_all(b"\x01\x80\0\0\0\0").unwrap();
+    // Pings until their pongs have no room: it is not failed before, as bytes come.
+    let pings = masked(&Frame::ping([7; 125]).unwrap()).repeat(1000);
+    stream.set_write_timeout(Some(Duration::from_secs(1))).unwrap();
+    while stream.write_all(&pings).is_ok() {}
+    let (closed, end) = served.closed();
+    assert_eq!(closed, id);
+    assert!(matches!(end, End::TimedOut(_)), "{end:?}");
 }
 
 #[test]
@@ -82,7 +119,12 @@ fn s13_a_client_that_does_not_answer_a_close_frame_is_dropped() {
 
 #[test]
 fn s14_a_shutdown_closes_with_1001_and_reports() {
-    let config = Config { shutdown_timeout: Duration::from_secs(2), ..Config::default() };
+    // The one that answers nothing is aborted after the time for an answer, or for all.
+    let config = Config {
+        close_timeout: Duration::from_secs(2),
+        shutdown_timeout: Duration::MAX,
+        ..Config::default()
+    };
     let served = serve_with(|builder| builder.threads(2).config(config));
     let (mut one, _) = served.connect_known();
     let (mut other, _) = served.connect_known();

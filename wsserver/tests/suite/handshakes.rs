@@ -2,8 +2,9 @@
 
 use std::io::Write;
 
-use wscore::Dialer;
-use wsserver::Config;
+use wscore::{Dialer, Rejection, Request};
+use wsserver::{Admission, Client, Config, Handler, Server};
+use wsutil::Message;
 
 use crate::service::{PATIENCE, Served, quick, read_all, read_head, request, serve, serve_with};
 
@@ -124,4 +125,90 @@ fn s12_too_many_are_told_503_until_others_have_gone() {
     let waiting = [served.stream(), served.stream()];
     assert!(answer(&served, "").starts_with("HTTP/1.1 503 "));
     drop(waiting);
+}
+
+#[test]
+fn s12_refused_clients_that_are_gone_are_not_counted() {
+    let served = serve(Config { max_handshakes: 4, ..Config::default() });
+    for _ in 0..100 {
+        let mut stream = served.stream();
+        stream.write_all(request("/?refused").as_bytes()).unwrap();
+        // At once, with a reset where the answer is here already.
+        drop(stream);
+    }
+    let started = std::time::Instant::now();
+    while wsutil::connect(&format!("ws://{}/", served.address)).is_err() {
+        assert!(started.elapsed() < PATIENCE);
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+}
+
+/// Tells much.
+struct Talks;
+
+impl Handler for Talks {
+    type Session = ();
+
+    fn authenticate(&self, _: &Request<'_>) -> Result<Admission<()>, Rejection> {
+        Err(Rejection::new(403))
+    }
+
+    fn on_message(&self, _: &mut Client<'_, ()>, _: Message<'_>) {}
+
+    fn status(&self) -> (&'static str, String) {
+        ("text/html", "x".repeat(8 << 20))
+    }
+}
+
+#[test]
+fn s4_a_large_status_arrives_whole() {
+    let builder = Server::builder().status_path("/status").listen("127.0.0.1:0").unwrap();
+    let server = builder.handler(Talks);
+    let mut stream = std::net::TcpStream::connect(server.addresses().unwrap()[0]).unwrap();
+    let running = server.start().unwrap();
+    stream.write_all(b"GET /status HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+    let answer = read_all(&mut stream);
+    assert!(answer.starts_with(b"HTTP/1.1 200 OK\r\n") && answer.len() > 8 << 20);
+    running.handle().shutdown();
+    running.join().unwrap();
+}
+
+/// A session that panics when it is dropped.
+struct Bomb;
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        assert!(std::thread::panicking(), "as it was to");
+    }
+}
+
+struct Bombs;
+
+impl Handler for Bombs {
+    type Session = Bomb;
+
+    fn authenticate(&self, _: &Request<'_>) -> Result<Admission<Bomb>, Rejection> {
+        Ok(Admission::new(Bomb))
+    }
+
+    fn on_message(&self, client: &mut Client<'_, Bomb>, message: Message<'_>) {
+        let _ = client.send(message);
+    }
+}
+
+#[test]
+fn s11_a_session_that_panics_when_it_is_dropped_takes_no_other_with_it() {
+    let server = Server::builder().listen("127.0.0.1:0").unwrap().handler(Bombs);
+    let url = format!("ws://{}/", server.addresses().unwrap()[0]);
+    let running = server.start().unwrap();
+    let mut good = wsutil::connect(&url).unwrap();
+    for _ in 0..3 {
+        let mut client = wsutil::connect(&url).unwrap();
+        client.close(wscore::CloseCode::NORMAL, "").unwrap();
+    }
+    good.send("still here").unwrap();
+    assert_eq!(good.receive_owned().unwrap(), Some("still here".into()));
+    drop(good);
+    running.handle().shutdown();
+    running.join().unwrap();
 }

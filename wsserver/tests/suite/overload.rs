@@ -1,10 +1,13 @@
 //! Peers that take nothing, and peers that send without end.
 
-use std::io::Write;
+use std::{
+    io::{Read, Write},
+    time::Duration,
+};
 
 use wscore::Frame;
 use wsserver::{Config, End};
-use wsutil::Timeout;
+use wsutil::{OwnedMessage, Timeout};
 
 use crate::service::{masked, quick, serve};
 
@@ -40,15 +43,55 @@ fn s13_who_stops_taking_is_dropped_in_time() {
     let served = serve(quick());
     let _stuck = served.upgraded();
     let id = served.opened();
-    // Less than may wait, more than the system's buffers take.
     let handle = served.handle();
-    for _ in 0..60 {
-        handle.send(id, &[0; 100_000]).unwrap();
-        std::thread::sleep(std::time::Duration::from_millis(5));
-    }
+    // Until something waits, which is less than may wait.
+    let fill = std::thread::spawn(move || {
+        for _ in 0..200 {
+            let _ = handle.send(id, &[0; 50_000]);
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    });
     let (closed, end) = served.closed();
     assert_eq!(closed, id);
     assert!(matches!(end, End::Slow | End::TimedOut(Timeout::Write)), "{end:?}");
+    fill.join().unwrap();
+}
+
+#[test]
+fn s13_who_takes_a_little_all_the_time_is_not_dropped() {
+    let served = serve(Config { write_timeout: Duration::from_secs(1), ..Config::default() });
+    let mut stream = served.upgraded();
+    let id = served.opened();
+    // More than the system's buffers take, in one: the stream says seldom that it has room.
+    let message = vec![7; 900_000];
+    for _ in 0..6 {
+        served.handle().send(id, &message).unwrap();
+    }
+    let mut left = 6 * (10 + message.len());
+    let mut room = vec![0; 200_000];
+    while left > 0 {
+        std::thread::sleep(Duration::from_millis(200));
+        left -= stream.read(&mut room).unwrap();
+    }
+    assert!(served.calls.try_recv().is_err());
+}
+
+#[test]
+fn s12_who_takes_all_gets_any_amount_at_once() {
+    let served = serve(Config::default());
+    let (mut client, id) = served.connect_known();
+    let reads = std::thread::spawn(move || {
+        for number in 0..2000 {
+            let Ok(Some(OwnedMessage::Binary(bytes))) = client.receive_owned() else {
+                panic!("ended at {number}")
+            };
+            assert_eq!((bytes.len(), bytes[0]), (4096, number as u8));
+        }
+    });
+    for number in 0..2000 {
+        served.handle().send(id, &[number as u8; 4096]).unwrap();
+    }
+    reads.join().unwrap();
 }
 
 #[test]
