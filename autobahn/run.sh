@@ -119,7 +119,7 @@ END
 
 test_server() {
   local driver=$1 out=$reports/server-$1 log=$reports/server-$1.log
-  rm -rf "$out" && mkdir -p "$out"
+  rm -rf "$out" "$log" && mkdir -p "$out" && : > "$log"
   local program=(autobahn_server)
   # A server of its own; the suite sends messages of 16 MiB.
   [ "$driver" != wsserver ] || program=(wsserver_echo --takeover --threads 2 --max-message $((16 << 20)))

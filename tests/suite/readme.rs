@@ -86,11 +86,12 @@ fn squeezed(text: &str) -> String {
 fn every_program_of_the_readme_is_compiled() {
     let compiled = squeezed(include_str!("../../src/lib.rs"))
         + &squeezed(include_str!("../../wsutil/src/lib.rs"))
+        + &squeezed(include_str!("../../wsserver/src/lib.rs"))
         + &squeezed(include_str!("readme.rs"));
     let readme = include_str!("../../README.md");
     let programs: Vec<_> =
         readme.split("```rust\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
-    assert_eq!(programs.len(), 12);
+    assert_eq!(programs.len(), 13);
     for program in programs {
         assert!(compiled.contains(&squeezed(program)), "not compiled anywhere:\n{program}");
     }
