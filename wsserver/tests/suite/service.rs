@@ -191,7 +191,7 @@ pub(crate) fn masked<P: AsRef<[u8]>>(frame: &Frame<P>) -> Vec<u8> {
 
 /// Config with deadlines that tests wait for.
 pub(crate) fn quick() -> Config {
-    let soon = Duration::from_millis(300);
+    let soon = Duration::from_secs(1);
     Config {
         handshake_timeout: soon,
         message_timeout: soon,
