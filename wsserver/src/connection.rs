@@ -273,7 +273,7 @@ impl<S> Open<S> {
                         return Ok(Turn::Lost(end));
                     }
                     steps += 1;
-                    if steps >= MESSAGES && work.endpoint.is_inside_message() {
+                    if steps >= MESSAGES && work.endpoint.has_unread() {
                         let is_written = work.write(stream, context.now)?;
                         return Ok(if is_written { Turn::Again } else { Turn::Wait });
                     }

@@ -267,6 +267,8 @@ impl<H: Handler> Worker<H> {
         let turn = call(open, &context, &mut entry.stream, &mut work);
         if let Turn::Wait | Turn::Again = turn {
             if let Turn::Again = turn {
+                // Others need the buffer meanwhile.
+                work.endpoint.park();
                 open.work = Some(work);
                 if !std::mem::replace(&mut entry.is_again, true) {
                     self.again.push(key);

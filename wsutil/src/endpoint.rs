@@ -388,6 +388,12 @@ impl Endpoint {
         self.outgoing.control.close_sent
     }
 
+    /// Whether something was received that no step has looked at.
+    #[must_use]
+    pub fn has_unread(&self) -> bool {
+        self.inbox.has_unread() || self.inflater.is_at_work()
+    }
+
     /// Whether a message or frame has begun and not ended.
     #[must_use]
     pub fn is_inside_message(&self) -> bool {

@@ -54,6 +54,11 @@ impl Inbox {
         &mut self.bytes[self.next..self.filled]
     }
 
+    /// Whether something is received and not decoded.
+    pub(crate) const fn has_unread(&self) -> bool {
+        self.next < self.filled
+    }
+
     /// Whether nothing is held but room.
     pub(crate) fn is_empty(&self) -> bool {
         self.head == self.tail && self.next == self.filled
