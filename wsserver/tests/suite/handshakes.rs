@@ -22,7 +22,7 @@ fn s3_a_request_is_refused_with_the_status_of_the_service() {
     assert!(refused.contains("\r\nWWW-Authenticate: Ticket\r\n"));
     let panicked = answer(&served, &request("/?panic"));
     assert!(panicked.starts_with("HTTP/1.1 500 "), "{panicked}");
-    served.connect();
+    let _client = served.connect();
     assert_eq!(served.handle().count(), 1);
 }
 
