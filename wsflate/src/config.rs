@@ -27,8 +27,8 @@ pub struct Config {
     /// How far back what we receive may refer: 32 KiB by default. A server declines the offer of a
     /// client that does not let it be less.
     pub receive_window: WindowBits,
-    /// From 0, which does not compress, over 1, which is the fastest, and 2, which makes messages of
-    /// some hundred bytes and more a fifth smaller, to zlib's levels 3 to 9. 2 by default. (Those of
+    /// From 0, which does not compress, over 1, which is the fastest, and 2, which makes JSON of
+    /// 1 KiB a quarter smaller, to zlib's levels 3 to 9. 2 by default. (Those of
     /// zlib need the feature `std`: see [`Deflate::new`](crate::Deflate::new).)
     pub level: u8,
     /// How much memory a compressor of zlib's levels has, from 1 to 9: 8 by default.

@@ -31,7 +31,7 @@ pub trait Handler: Send + Sync + 'static {
         ("text/plain", "OK".to_owned())
     }
 
-    /// The client is let in: the first call for a connection. What is sent leaves behind the answer.
+    /// The client is let in, and was told so: the first call for a connection.
     fn on_open(&self, client: &mut Client<'_, Self::Session>) {}
 
     /// A whole message came.

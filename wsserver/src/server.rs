@@ -176,9 +176,6 @@ impl Running {
         let mut reports = Ok(Report::default());
         for thread in self.threads {
             let report = thread.join().unwrap_or_else(|_| Err(io::Error::other("a loop panicked")));
-            if report.is_err() {
-                self.handle.shutdown();
-            }
             reports = reports.and_then(|all| Ok(all.with(&report?)));
         }
         reports

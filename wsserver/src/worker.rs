@@ -223,24 +223,29 @@ impl<H: Handler> Worker<H> {
                     return Ok(());
                 }
                 Answer::Open { session, agreed, .. } => {
+                    // Counted before the client knows.
+                    self.shared.open.fetch_add(1, Ordering::Relaxed);
+                    // A stream that nothing was written to has room for the answer.
+                    if let Err(error) = entry.stream.write_all(&out) {
+                        self.shared.open.fetch_sub(1, Ordering::Relaxed);
+                        guarded_drop(session);
+                        return Err(error);
+                    }
                     let mut work = self.spare.lend(agreed, &self.config, &self.policy);
                     work.endpoint.receive(early);
                     let work = Some(work);
                     let (heard, is_pinged) = (self.now, false);
                     entry.stage = Stage::Open(Open { session, agreed, heard, is_pinged, work });
                     self.handshakes -= 1;
-                    self.shared.open.fetch_add(1, Ordering::Relaxed);
                     self.with_work(key, |open, context, stream, work| {
                         let call = open.call(context.id, stream, work, |client| {
                             context.handler.on_open(client);
                         });
-                        // A stream that nothing was written to has room for the answer.
-                        match (call, stream.write_all(&out)) {
-                            (None, Ok(())) => open.serve(context, stream, work, is_read_closed),
-                            (end, _) => Turn::Lost(end.unwrap_or(End::Disconnected)),
+                        match call {
+                            Some(end) => Turn::Lost(end),
+                            None => open.serve(context, stream, work, is_read_closed),
                         }
                     });
-                    self.file(key);
                     return Ok(());
                 }
             }

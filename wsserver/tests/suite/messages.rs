@@ -6,7 +6,7 @@ use wscore::{CloseCode, Frame};
 use wsserver::{Config, End};
 use wsutil::{Error, MessageError, OwnedMessage};
 
-use crate::service::{Served, masked, read_all, read_head, request, serve, serve_with};
+use crate::service::{HISTORY, Served, masked, read_all, read_head, request, serve, serve_with};
 
 #[test]
 fn messages_of_all_sizes_come_back_from_any_number_of_threads() {
@@ -38,6 +38,15 @@ fn s11_messages_that_come_together_are_answered_in_order() {
     for number in 0..5000 {
         let message = client.receive_owned().unwrap();
         assert_eq!(message, Some(OwnedMessage::Text(number.to_string())));
+    }
+}
+
+#[test]
+fn s2_what_is_sent_at_once_comes_behind_the_answer() {
+    let served = serve(Config::default());
+    let mut client = wsutil::connect(&format!("ws://{}/?history", served.address)).unwrap();
+    for byte in [7, 8] {
+        assert_eq!(client.receive_owned().unwrap(), Some(vec![byte; HISTORY].into()));
     }
 }
 

@@ -22,6 +22,9 @@ pub(crate) enum Call {
     Close(ClientId, End),
 }
 
+/// What is sent at once to some, in bytes: more than is gathered before it is written.
+pub(crate) const HISTORY: usize = 200_000;
+
 /// Echoes, counts what it echoed to each connection, and does what some texts say.
 pub(crate) struct Service(Sender<Call>);
 
@@ -32,6 +35,7 @@ impl Handler for Service {
         match request.query() {
             Some("refused") => Err(Rejection::new(401).header("WWW-Authenticate", "Ticket")?),
             Some("panic") => panic!("as it was to"),
+            Some("history") => Ok(Admission::new(HISTORY)),
             Some("headers") => {
                 Ok(Admission::new(0).with_headers(Headers::new().with("X-Who", "you")?))
             }
@@ -42,6 +46,10 @@ impl Handler for Service {
 
     fn on_open(&self, client: &mut Client<'_, usize>) {
         let _ = self.0.send(Call::Open(client.id()));
+        if *client.session() == HISTORY {
+            client.send(&[7; HISTORY]).unwrap();
+            client.send(&[8; HISTORY]).unwrap();
+        }
     }
 
     fn on_message(&self, client: &mut Client<'_, usize>, message: Message<'_>) {
