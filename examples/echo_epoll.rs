@@ -4,7 +4,7 @@
 pub(crate) mod common;
 
 use std::{
-    io::{self, ErrorKind, IoSlice, Read, Write},
+    io::{self, ErrorKind, Read, Write},
     net::{Shutdown, SocketAddr},
     time::{Duration, Instant},
 };
@@ -313,7 +313,7 @@ fn echo(
     is_read_closed: bool,
 ) -> io::Result<Option<Next>> {
     // Nothing more is read from a client that takes nothing.
-    if !write(stream, endpoint)? {
+    if !endpoint.sending().write_to(stream)? {
         return Ok(Some(Next::Wait));
     }
     let mut is_drained = false;
@@ -325,12 +325,12 @@ fn echo(
             }
             Ok(Step::Piece) => {}
             Ok(Step::Write) => {
-                if !write(stream, endpoint)? {
+                if !endpoint.sending().write_to(stream)? {
                     return Ok(Some(Next::Wait));
                 }
             }
             Ok(Step::Read) => {
-                if !write(stream, endpoint)? || is_drained {
+                if !endpoint.sending().write_to(stream)? || is_drained {
                     endpoint.park();
                     return Ok(Some(Next::Wait));
                 }
@@ -346,33 +346,14 @@ fn echo(
                 is_drained = read == 0 || read < size && !is_read_closed;
             }
             Ok(Step::Closed) | Err(_) => {
-                return Ok(if write(stream, endpoint)? { None } else { Some(Next::Wait) });
+                return Ok(if endpoint.sending().write_to(stream)? {
+                    None
+                } else {
+                    Some(Next::Wait)
+                });
             }
         }
     }
-}
-
-/// Writes what waits: whether all of it is written.
-fn write(stream: &mut TcpStream, endpoint: &mut Endpoint) -> io::Result<bool> {
-    while endpoint.pending() > 0 {
-        let result = match endpoint.one_piece() {
-            Some(piece) => stream.write(piece),
-            None => {
-                let mut slices = [IoSlice::new(&[]); 32];
-                let pieces = slices.iter_mut().zip(endpoint.pieces());
-                let count = pieces.map(|(slice, piece)| *slice = IoSlice::new(piece)).count();
-                stream.write_vectored(&slices[..count])
-            }
-        };
-        match result {
-            Ok(0) => return Err(ErrorKind::WriteZero.into()),
-            Ok(written) => endpoint.written(written),
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(false),
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(true)
 }
 
 /// One read; `None` if there is nothing now.

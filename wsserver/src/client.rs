@@ -1,36 +1,63 @@
 //! A connection in a call of the handler.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use mio::net::TcpStream;
-use wscore::CloseCode;
+use wscore::{CloseBody, CloseCode};
 use wsutil::{Message, Prepared, SendError, Sending};
 
-use crate::{ClientId, io::write};
+use crate::{
+    ClientId, JoinError, Overload, Publish, ServerHandle, To,
+    overload::{Item, Queue, QueueLimits},
+};
 
-/// A connection in a call of the [`Handler`](crate::Handler): its session, and the side that sends.
+/// A connection in a call of the [`Handler`](crate::Handler): its session, the side that sends, and
+/// the rooms it is in.
 ///
 /// What is sent is gathered, and leaves when all that was received together is worked on, or when it
 /// is much.
 pub struct Client<'a, S> {
     pub(crate) id: ClientId,
     pub(crate) session: &'a mut S,
+    pub(crate) handle: &'a ServerHandle,
     pub(crate) stream: &'a mut TcpStream,
     pub(crate) sending: Sending<'a>,
-    /// Set once nothing more could be queued.
-    pub(crate) is_slow: &'a mut bool,
+    pub(crate) queue: &'a mut Queue,
+    pub(crate) limits: QueueLimits,
+    pub(crate) effects: &'a mut Effects,
+}
+
+/// What a call of the handler led to.
+#[derive(Debug, Default)]
+pub(crate) struct Effects {
+    /// Nothing more could be queued.
+    pub(crate) is_slow: bool,
+    /// Rooms that the connection left.
+    pub(crate) left: Vec<Arc<str>>,
 }
 
 impl<S> Client<'_, S> {
-    /// Which connection it is, for a [`ServerHandle`](crate::ServerHandle).
+    /// Which connection it is, for a [`ServerHandle`].
     #[must_use]
     pub const fn id(&self) -> ClientId {
         self.id
     }
 
     /// What belongs to the connection.
-    pub const fn session(&mut self) -> &mut S {
+    #[must_use]
+    pub const fn session(&self) -> &S {
         self.session
+    }
+
+    /// What belongs to the connection, to be changed.
+    pub const fn session_mut(&mut self) -> &mut S {
+        self.session
+    }
+
+    /// The server: other connections, users and rooms.
+    #[must_use]
+    pub const fn server(&self) -> &ServerHandle {
+        self.handle
     }
 
     /// Sends a message.
@@ -38,18 +65,70 @@ impl<S> Client<'_, S> {
     /// # Errors
     /// [`SendError::Closed`], or [`SendError::Full`] if 1 MiB waits that the client's stream does
     /// not take: it is disconnected.
+    #[inline]
     pub fn send<'m>(&mut self, message: impl Into<Message<'m>>) -> Result<(), SendError> {
-        let sent = self.sending.message(message);
+        let message = message.into();
+        let sent = match self.queue.is_empty() {
+            true => self.sending.message(message),
+            false => self.wait(Item::Message(message.to_owned())),
+        };
         self.note(sent)
     }
 
-    /// Sends a message that was encoded before.
+    /// Sends a message that was [prepared](ServerHandle::prepare) before.
     ///
     /// # Errors
     /// As [`send`](Self::send).
     pub fn send_prepared(&mut self, message: &Prepared) -> Result<(), SendError> {
-        let sent = self.sending.prepared(message);
+        let sent = match self.queue.is_empty() {
+            true => self.sending.prepared(message),
+            false => self.wait(Item::Prepared(message.clone())),
+        };
         self.note(sent)
+    }
+
+    /// A message for many, once this call is over: all, or a room, of which this connection may be
+    /// a member.
+    ///
+    /// ```no_run
+    /// # fn chat(client: &mut wsserver::Client<'_, ()>) -> Result<(), wsutil::SendError> {
+    /// use wsserver::To;
+    /// client.to(To::Room("lobby")).send("to all of them")?;
+    /// client.to(To::All).but(client.id()).send("to the others")?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub const fn to<'t>(&'t self, to: To<'t>) -> Publish<'t> {
+        Publish::new(self.handle, Some(self.id.worker), to)
+    }
+
+    /// Becomes a member of a room: whether it was not one before.
+    ///
+    /// # Errors
+    /// [`JoinError`]; the connection is gone in [`on_close`](crate::Handler::on_close).
+    pub fn join(&mut self, room: &str) -> Result<bool, JoinError> {
+        self.handle.join(self.id, room)
+    }
+
+    /// Leaves a room: whether it was a member.
+    pub fn leave(&mut self, room: &str) -> bool {
+        let was_member = self.handle.shared.of(self.id).directory().leave(self.id, room);
+        if was_member {
+            self.effects.left.push(room.into());
+        }
+        was_member
+    }
+
+    /// The rooms that it is in, in the order in which it joined.
+    #[must_use]
+    pub fn rooms(&self) -> Vec<Arc<str>> {
+        self.handle.rooms_of(self.id)
+    }
+
+    /// The user that it was [admitted](crate::Admission::with_user) as.
+    #[must_use]
+    pub fn user(&self) -> Option<Arc<str>> {
+        self.handle.user_of(self.id)
     }
 
     /// Sends a close frame, behind which nothing is sent. Does nothing if one was sent before.
@@ -58,20 +137,32 @@ impl<S> Client<'_, S> {
     /// [`SendError::InvalidClose`] if the code must not be sent or the reason is longer than
     /// 123 bytes.
     pub fn close(&mut self, code: CloseCode, reason: &str) -> Result<(), SendError> {
-        self.sending.close(code, reason)
+        if self.queue.is_empty() {
+            return self.sending.close(code, reason);
+        }
+        CloseBody::new(code, reason)?;
+        self.wait(Item::Close(code, reason.into()))
     }
 
     /// How many bytes wait to be written.
     #[must_use]
     pub fn pending(&self) -> usize {
-        self.sending.pending()
+        self.sending.pending() + self.queue.cost()
     }
 
+    /// Has something wait behind what does.
+    fn wait(&mut self, item: Item) -> Result<(), SendError> {
+        let pending = self.pending();
+        let pushed = self.queue.push(item, Overload::Disconnect, self.limits);
+        pushed.map(drop).map_err(|_| SendError::Full { pending })
+    }
+
+    #[inline]
     fn note(&mut self, sent: Result<(), SendError>) -> Result<(), SendError> {
-        *self.is_slow |= matches!(sent, Err(SendError::Full { .. }));
+        self.effects.is_slow |= matches!(sent, Err(SendError::Full { .. }));
         if self.sending.is_to_write() {
             // What is wrong with the stream is told when it is next written to.
-            let _ = write(self.stream, &mut self.sending);
+            let _ = self.sending.write_to(self.stream);
         }
         sent
     }

@@ -4,17 +4,33 @@ use std::time::Duration;
 
 use wsutil::Limits;
 
+use crate::overload::QueueLimits;
+
 /// What a server holds its clients to; all of it is on by default.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Config {
     /// Limits of messages: 1 MiB each by default, in at most 131,072 fragments.
     pub limits: Limits,
     /// Connections at a time, over all threads; more are told 503 with Retry-After. 65,536 by
-    /// default.
+    /// default, but never more than the process may have descriptors, less 64.
     pub max_connections: usize,
     /// Connections at a time whose handshake is not done, for each thread; more are told 503.
     /// 1,024 by default.
     pub max_handshakes: usize,
+    /// Rooms that a connection may be in at a time: 128 by default.
+    pub max_rooms: usize,
+    /// How much may wait for a client that does not take what is sent, in bytes, where each message
+    /// counts 64 more than it has: 1 MiB by default. What is beyond becomes what its
+    /// [`Overload`](crate::Overload) says.
+    pub max_queued_bytes: usize,
+    /// How many messages may wait for such a client: 4,096 by default.
+    pub max_queued_messages: usize,
+    /// How much may wait for all clients, in bytes: 1 GiB by default. Beyond, nobody is let in,
+    /// what may be dropped is, and those for whom most waits are disconnected.
+    pub max_total_queued: usize,
+    /// How much may be held of all messages that are not whole, in bytes: 256 MiB by default.
+    /// Beyond, whoever sends more of one is told 1013.
+    pub max_total_held: usize,
     /// How long a client has for its request: 10 s by default.
     pub handshake_timeout: Duration,
     /// After so long a silence a client is pinged: 25 s by default.
@@ -37,6 +53,11 @@ impl Config {
         limits: Limits { message: 1 << 20, frame: 1 << 20, fragments: 131_072 },
         max_connections: 65_536,
         max_handshakes: 1024,
+        max_rooms: 128,
+        max_queued_bytes: 1 << 20,
+        max_queued_messages: 4096,
+        max_total_queued: 1 << 30,
+        max_total_held: 256 << 20,
         handshake_timeout: Duration::from_secs(10),
         ping_after: Duration::from_secs(25),
         pong_timeout: Duration::from_secs(20),
@@ -45,6 +66,13 @@ impl Config {
         close_timeout: Duration::from_secs(5),
         shutdown_timeout: Duration::from_secs(30),
     };
+}
+
+impl Config {
+    pub(crate) const fn queue_limits(&self) -> QueueLimits {
+        let (bytes, messages) = (self.max_queued_bytes, self.max_queued_messages);
+        QueueLimits { bytes, messages, is_scarce: false }
+    }
 }
 
 impl Default for Config {

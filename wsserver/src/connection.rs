@@ -2,20 +2,25 @@
 
 use std::{
     io::{self, Write},
+    mem,
     net::Shutdown,
     panic::{AssertUnwindSafe, catch_unwind},
+    time::Duration,
 };
 
 use mio::net::TcpStream;
+use socket2::SockRef;
 use wscore::CloseCode;
 use wsutil::{CloseStatus, MessageError, Step, Timeout};
 
 use crate::{
-    Client, ClientId, Config, End, Handler,
+    Client, ClientId, Config, End, Handler, ServerHandle,
+    client::Effects,
     handshake::Opening,
     io::{passing, read},
+    shared::Loop,
     wheel::Tick,
-    work::{Agreed, Work},
+    work::{Agreed, Heard, Work},
 };
 
 /// How many times one connection is read from, and how many of its messages are handed out, before
@@ -24,10 +29,17 @@ const READS: usize = 4;
 const MESSAGES: usize = 16;
 
 /// How many bytes of a client that was closed are thrown away.
-const LINGER_BYTES: usize = 64 * 1024;
+pub(crate) const LINGER_BYTES: usize = 64 * 1024;
 
 /// How long that may take.
-pub(crate) const LINGER_TIME: std::time::Duration = std::time::Duration::from_secs(1);
+pub(crate) const LINGER_TIME: Duration = Duration::from_secs(1);
+
+/// What a client is told that does not take what is sent, and one that is one too many.
+pub(crate) const SLOW: (CloseCode, &str) = (CloseCode::POLICY_VIOLATION, "slow consumer");
+pub(crate) const TOO_MUCH: (CloseCode, &str) = (CloseCode::TRY_AGAIN_LATER, "too much to hold");
+
+/// How long a client that was given up has to take its close frame.
+const GIVEN_UP_TIME: Duration = Duration::from_secs(1);
 
 #[derive(Debug)]
 pub(crate) struct Entry<S> {
@@ -84,6 +96,7 @@ pub(crate) enum Turn {
 pub(crate) struct Context<'a, H> {
     pub(crate) handler: &'a H,
     pub(crate) config: &'a Config,
+    pub(crate) handle: &'a ServerHandle,
     pub(crate) id: ClientId,
     pub(crate) now: Tick,
 }
@@ -108,11 +121,17 @@ impl<S> Entry<S> {
         }
     }
 
+    /// Has the system throw away what it still has for the client, which does not take it.
+    pub(crate) fn reset(&self) {
+        // It is closed in any case.
+        let _ = SockRef::from(&self.stream).set_linger(Some(Duration::ZERO));
+    }
+
     /// Says that nothing more is written, behind this.
     pub(crate) fn linger(&mut self, rest: Vec<u8>, now: Tick, config: &Config) -> io::Result<bool> {
         let time = if rest.is_empty() { LINGER_TIME } else { config.write_timeout };
         let stage = Stage::Lingering { rest, left: LINGER_BYTES, until: now.after(time) };
-        guarded_drop(std::mem::replace(&mut self.stage, stage));
+        guarded_drop(mem::replace(&mut self.stage, stage));
         self.discard(true)
     }
 
@@ -163,6 +182,9 @@ impl<S> Open<S> {
             false => (self.heard.after(config.ping_after), Due::Ping),
         };
         let Some(work) = work else { return silence };
+        if let Some(given_up) = work.given_up {
+            return (given_up.after(GIVEN_UP_TIME), Due::End(Timeout::Close));
+        }
         // While it does not take what is sent, it is not read from: it is not silent.
         let silence = if work.blocked.is_some() { (Tick::NEVER, silence.1) } else { silence };
         let of = |since: Option<Tick>, limit, timeout| {
@@ -188,6 +210,7 @@ impl<S> Open<S> {
             (at, _) if at > context.now => Turn::Wait,
             (_, Due::Ping) => {
                 (self.heard, self.is_pinged) = (context.now, true);
+                context.here().metrics.pings.add(1);
                 // It is closing, or takes too little: other deadlines are for that.
                 let _ = work.endpoint.sending().ping(&[]);
                 self.flush(context, stream, work)
@@ -202,7 +225,8 @@ impl<S> Open<S> {
                 let before = work.blocked;
                 match self.serve(context, stream, work, false) {
                     Turn::Wait if work.blocked.is_some() && work.blocked == before => {
-                        Turn::Lost(work.ending.take().unwrap_or(End::TimedOut(Timeout::Write)))
+                        work.give_up(SLOW, End::TimedOut(Timeout::Write), context.now);
+                        self.flush(context, stream, work)
                     }
                     turn => turn,
                 }
@@ -221,8 +245,8 @@ impl<S> Open<S> {
         work: &mut Work,
     ) -> Turn {
         let was_blocked = work.blocked.is_some();
-        let written = work.write(stream, context.now).map(|_| Turn::Wait);
-        self.after(context, work, was_blocked, written)
+        let turn = self.written(context, stream, work).map(|turn| turn.unwrap_or(Turn::Wait));
+        self.after(context, work, was_blocked, turn)
     }
 
     /// Does what can be done now.
@@ -238,7 +262,7 @@ impl<S> Open<S> {
         self.after(context, work, was_blocked, turn)
     }
 
-    fn after<H>(
+    fn after<H: Handler<Session = S>>(
         &mut self,
         context: &Context<'_, H>,
         work: &mut Work,
@@ -252,6 +276,34 @@ impl<S> Open<S> {
         turn.unwrap_or_else(|_| Turn::Lost(work.ending.take().unwrap_or(End::Disconnected)))
     }
 
+    /// Writes what waits, and tells the handler if the client takes it again: what becomes of the
+    /// connection, if nothing more is to be done for now.
+    fn written<H: Handler<Session = S>>(
+        &mut self,
+        context: &Context<'_, H>,
+        stream: &mut TcpStream,
+        work: &mut Work,
+    ) -> io::Result<Option<Turn>> {
+        let was_blocked = work.blocked.is_some();
+        let is_written = work.write(stream, context.now)?;
+        if work.given_up.is_some() {
+            // It is told; what it says to that does not matter.
+            let end = work.ending.take_if(|_| is_written);
+            return Ok(Some(end.map_or(Turn::Wait, Turn::Ended)));
+        }
+        if !is_written {
+            return Ok(Some(Turn::Wait));
+        }
+        if was_blocked && !work.endpoint.is_closing() {
+            let dropped = mem::take(&mut work.queue.dropped);
+            self.call(context, stream, work, |client| context.handler.on_drain(client, dropped));
+            if work.given_up.is_some() || !work.write(stream, context.now)? {
+                return Ok(Some(Turn::Wait));
+            }
+        }
+        Ok(None)
+    }
+
     fn steps<H: Handler<Session = S>>(
         &mut self,
         context: &Context<'_, H>,
@@ -260,17 +312,22 @@ impl<S> Open<S> {
         is_read_closed: bool,
     ) -> io::Result<Turn> {
         // Nothing more is read from a client that takes nothing.
-        if !work.write(stream, context.now)? {
-            return Ok(Turn::Wait);
+        if let Some(turn) = self.written(context, stream, work)? {
+            return Ok(turn);
         }
         let mut is_drained = false;
         let (mut reads, mut steps) = (0, 0);
         loop {
-            match work.endpoint.step() {
+            let step = work.endpoint.step();
+            if work.heard.is_some() {
+                self.control(context, stream, work);
+            }
+            match step {
                 Ok(Step::Message) => {
                     work.began = None;
-                    if let Some(end) = self.message(context, stream, work) {
-                        return Ok(Turn::Lost(end));
+                    self.message(context, stream, work);
+                    if work.given_up.is_some() {
+                        return Ok(self.written(context, stream, work)?.unwrap_or(Turn::Wait));
                     }
                     steps += 1;
                     if steps >= MESSAGES && work.endpoint.has_unread() {
@@ -323,45 +380,106 @@ impl<S> Open<S> {
         }
     }
 
-    /// Hands a message to the handler: how the connection ends with it, if it does.
+    /// Has the handler work on a message.
     fn message<H: Handler<Session = S>>(
         &mut self,
         context: &Context<'_, H>,
         stream: &mut TcpStream,
         work: &mut Work,
-    ) -> Option<End> {
+    ) {
         if work.ending.is_some() {
-            return None;
+            return;
         }
+        context.here().metrics.received.add(1);
         let (message, sending) = work.endpoint.message();
-        let (id, session, mut is_slow) = (context.id, &mut self.session, false);
-        let mut client = Client { id, session, stream, sending, is_slow: &mut is_slow };
+        let mut effects = Effects::default();
+        let mut client = Client {
+            id: context.id,
+            session: &mut self.session,
+            handle: context.handle,
+            stream,
+            sending,
+            queue: &mut work.queue,
+            limits: context.config.queue_limits(),
+            effects: &mut effects,
+        };
         let call = || context.handler.on_message(&mut client, message);
         let panicked = catch_unwind(AssertUnwindSafe(call)).is_err();
-        self.after_call(work, panicked, is_slow)
+        self.after_call(context, stream, work, panicked, effects);
+    }
+
+    /// Has the handler told of pings and pongs.
+    #[cold]
+    fn control<H: Handler<Session = S>>(
+        &mut self,
+        context: &Context<'_, H>,
+        stream: &mut TcpStream,
+        work: &mut Work,
+    ) {
+        let heard = work.heard.take();
+        let mut rest = &heard[..];
+        while let Some((is_ping, payload, behind)) = Heard::split(rest) {
+            rest = behind;
+            if work.ending.is_some() {
+                return;
+            }
+            self.call(context, stream, work, |client| match is_ping {
+                true => context.handler.on_ping(client, payload),
+                false => context.handler.on_pong(client, payload),
+            });
+        }
     }
 
     /// Has the handler do something with the connection.
-    pub(crate) fn call(
+    pub(crate) fn call<H: Handler<Session = S>>(
         &mut self,
-        id: ClientId,
+        context: &Context<'_, H>,
         stream: &mut TcpStream,
         work: &mut Work,
         call: impl FnOnce(&mut Client<'_, S>),
-    ) -> Option<End> {
-        let (session, sending, mut is_slow) = (&mut self.session, work.endpoint.sending(), false);
-        let mut client = Client { id, session, stream, sending, is_slow: &mut is_slow };
+    ) {
+        let mut effects = Effects::default();
+        let mut client = Client {
+            id: context.id,
+            session: &mut self.session,
+            handle: context.handle,
+            stream,
+            sending: work.endpoint.sending(),
+            queue: &mut work.queue,
+            limits: context.config.queue_limits(),
+            effects: &mut effects,
+        };
         let panicked = catch_unwind(AssertUnwindSafe(|| call(&mut client))).is_err();
-        self.after_call(work, panicked, is_slow)
+        self.after_call(context, stream, work, panicked, effects);
     }
 
-    fn after_call(&self, work: &mut Work, panicked: bool, is_slow: bool) -> Option<End> {
+    #[inline]
+    fn after_call<H: Handler<Session = S>>(
+        &mut self,
+        context: &Context<'_, H>,
+        stream: &mut TcpStream,
+        work: &mut Work,
+        panicked: bool,
+        effects: Effects,
+    ) {
         if panicked {
             // It may be closing already.
             let _ = work.endpoint.sending().close(CloseCode::INTERNAL_ERROR, "");
             work.ending = Some(End::Panicked);
         }
-        is_slow.then_some(End::Slow)
+        if effects.is_slow && work.given_up.is_none() {
+            work.give_up(SLOW, End::Slow, context.now);
+        }
+        for room in effects.left {
+            self.call(context, stream, work, |client| context.handler.on_leave(client, &room));
+        }
+    }
+}
+
+impl<H> Context<'_, H> {
+    /// What others see of this loop.
+    pub(crate) fn here(&self) -> &Loop {
+        self.handle.shared.of(self.id)
     }
 }
 

@@ -37,8 +37,21 @@ pub trait Handler: Send + Sync + 'static {
     /// A whole message came.
     fn on_message(&self, client: &mut Client<'_, Self::Session>, message: Message<'_>);
 
+    /// The client sent a ping, which is answered without this; `payload` has at most 125 bytes.
+    fn on_ping(&self, client: &mut Client<'_, Self::Session>, payload: &[u8]) {}
+
+    /// The client sent a pong, asked for or not; `payload` has at most 125 bytes.
+    fn on_pong(&self, client: &mut Client<'_, Self::Session>, payload: &[u8]) {}
+
+    /// The client has taken all that waited for it, after it had taken nothing for a while.
+    /// `dropped` messages were dropped meanwhile, as their [`Overload`](crate::Overload) said.
+    fn on_drain(&self, client: &mut Client<'_, Self::Session>, dropped: u64) {}
+
+    /// The client is not a member of this room any more: it left, it was removed, or it has ended.
+    fn on_leave(&self, client: &mut Client<'_, Self::Session>, room: &str) {}
+
     /// The connection has ended: the last call for it, and one for each that was opened. Nothing
-    /// can be sent to it any more.
+    /// can be sent to it any more, and it has left all rooms.
     fn on_close(&self, client: &mut Client<'_, Self::Session>, end: &End) {}
 }
 
@@ -48,12 +61,30 @@ pub struct Admission<S> {
     pub(crate) session: S,
     pub(crate) headers: Headers,
     pub(crate) protocol: Option<Arc<str>>,
+    pub(crate) user: Option<Arc<str>>,
+    pub(crate) name: Option<Arc<str>>,
 }
 
 impl<S> Admission<S> {
     /// Lets a client in with this session.
     pub const fn new(session: S) -> Self {
-        Self { session, headers: Headers::new(), protocol: None }
+        Self { session, headers: Headers::new(), protocol: None, user: None, name: None }
+    }
+
+    /// The same as a connection of this user, who may have any number of them:
+    /// [`To::User`](crate::To::User) reaches them all.
+    #[must_use]
+    pub fn with_user(mut self, user: impl Into<Arc<str>>) -> Self {
+        self.user = Some(user.into());
+        self
+    }
+
+    /// The same with a name that no other open connection has: else it is refused with 409. The
+    /// room of this name is the connection's own.
+    #[must_use]
+    pub fn with_name(mut self, name: impl Into<Arc<str>>) -> Self {
+        self.name = Some(name.into());
+        self
     }
 
     /// The same with headers for the answer.
@@ -82,12 +113,43 @@ pub enum End {
     Peer(MessageError),
     /// The client did not do in time what it had to.
     TimedOut(Timeout),
-    /// So much waited for the client that nothing more could be queued.
+    /// The client did not take what was sent, and more waited for it than may; it was told 1008 if
+    /// it took that.
     Slow,
+    /// The server holds as much as it may of messages that are not whole; the client was told 1013.
+    Overloaded,
     /// A call of the handler panicked; the client was told 1011.
     Panicked,
     /// The stream ended, or failed, without a close frame.
     Disconnected,
     /// The server was shut down, and the client did not answer its close frame in time.
     Aborted,
+}
+
+impl End {
+    /// What each is called in metrics.
+    pub(crate) const NAMES: [&'static str; 8] = [
+        "closed",
+        "peer",
+        "timed_out",
+        "slow",
+        "overloaded",
+        "panicked",
+        "disconnected",
+        "aborted",
+    ];
+
+    /// Its place among the [`NAMES`](Self::NAMES).
+    pub(crate) const fn place(&self) -> usize {
+        match self {
+            Self::Closed(_) => 0,
+            Self::Peer(_) => 1,
+            Self::TimedOut(_) => 2,
+            Self::Slow => 3,
+            Self::Overloaded => 4,
+            Self::Panicked => 5,
+            Self::Disconnected => 6,
+            Self::Aborted => 7,
+        }
+    }
 }

@@ -1,19 +1,33 @@
 //! A request, as far as it came, and its answer.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::{
+    borrow::Cow,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+};
 
 use wscore::{Acceptance, HeaderSlots, Limits, Origin, Rejection, RequestParser};
 
-use crate::{Admission, Handler, work::Agreed};
+use crate::{Admission, ClientId, Handler, ServerHandle, connection::guarded_drop, work::Agreed};
 
 /// What all handshakes of a server have in common.
 #[derive(Debug)]
 pub(crate) struct Policy {
     pub(crate) connect_path: Option<String>,
     pub(crate) status_path: Option<String>,
+    pub(crate) metrics_path: Option<String>,
+    pub(crate) pages: Vec<Page>,
     pub(crate) origin: Option<Origin>,
     #[cfg(feature = "deflate")]
     pub(crate) deflate: Option<wsflate::Deflate>,
+}
+
+/// What GET of a path is told.
+#[derive(Debug)]
+pub(crate) struct Page {
+    pub(crate) path: String,
+    pub(crate) content_type: Cow<'static, str>,
+    pub(crate) body: Vec<u8>,
 }
 
 /// A connection whose request is not answered.
@@ -28,8 +42,14 @@ pub(crate) struct Opening {
 pub(crate) enum Answer<S> {
     /// More are wanted.
     None,
-    /// A client, and how many of the bytes were its request.
-    Open { session: S, agreed: Option<Agreed>, size: usize },
+    /// A client, and how many of the bytes were its request. Its name is claimed.
+    Open {
+        session: S,
+        agreed: Option<Agreed>,
+        user: Option<Arc<str>>,
+        name: Option<Arc<str>>,
+        size: usize,
+    },
     /// It was refused, or asked for something else.
     Done,
 }
@@ -43,12 +63,11 @@ impl Opening {
     pub(crate) fn advance<H: Handler>(
         &mut self,
         bytes: &[u8],
-        policy: &Policy,
-        handler: &H,
+        desk: &Desk<'_, H>,
         out: &mut Vec<u8>,
     ) -> (Answer<H::Session>, &[u8]) {
         self.received.extend_from_slice(bytes);
-        let answer = policy.answer(&mut self.parser, &self.received, handler, out);
+        let answer = desk.answer(&mut self.parser, &self.received, out);
         let answer = answer.unwrap_or_else(|rejection| {
             match self.received.starts_with(b"HEAD ") {
                 true => rejection.without_body().encode(out),
@@ -64,47 +83,71 @@ impl Opening {
     }
 }
 
-impl Policy {
-    fn answer<H: Handler>(
+/// What a request is answered by.
+pub(crate) struct Desk<'a, H> {
+    pub(crate) policy: &'a Policy,
+    pub(crate) handler: &'a H,
+    pub(crate) handle: &'a ServerHandle,
+    pub(crate) id: ClientId,
+}
+
+impl<H: Handler> Desk<'_, H> {
+    fn answer(
         &self,
         parser: &mut RequestParser,
         received: &[u8],
-        handler: &H,
         out: &mut Vec<u8>,
     ) -> Result<Answer<H::Session>, Rejection> {
+        let policy = self.policy;
         let mut slots = HeaderSlots::new();
         let Some(request) = parser.parse(received, &mut slots)? else { return Ok(Answer::None) };
         let is_at = |path: &Option<String>| path.as_deref() == Some(request.path());
-        if is_at(&self.status_path) {
-            let body = guarded(|| Ok(handler.status()))?;
-            put_status(request.method(), &body, out)?;
+        if is_at(&policy.status_path) {
+            let (content_type, body) = guarded(|| Ok(self.handler.status()))?;
+            put_page(request.method(), content_type, body.as_bytes(), out)?;
             return Ok(Answer::Done);
         }
-        if self.connect_path.is_some() && !is_at(&self.connect_path) {
+        if is_at(&policy.metrics_path) {
+            let body = self.handle.metrics();
+            put_page(request.method(), "text/plain; version=0.0.4", body.as_bytes(), out)?;
+            return Ok(Answer::Done);
+        }
+        if let Some(page) = policy.pages.iter().find(|page| page.path == request.path()) {
+            put_page(request.method(), &page.content_type, &page.body, out)?;
+            return Ok(Answer::Done);
+        }
+        if policy.connect_path.is_some() && !is_at(&policy.connect_path) {
             return Err(Rejection::new(404));
         }
         let mut acceptance = Acceptance::new(&request)?;
-        if let Some(origin) = &self.origin {
+        if let Some(origin) = &policy.origin {
             origin.check(&request)?;
         }
-        let Admission { session, headers, protocol } = guarded(|| handler.authenticate(&request))?;
-        if let Some(protocol) = protocol {
-            acceptance.protocol(protocol).map_err(Rejection::from_error)?;
+        let admission = guarded(|| self.handler.authenticate(&request))?;
+        let Admission { session, headers, protocol, user, name } = admission;
+        let refused = protocol.and_then(|protocol| acceptance.protocol(protocol).err());
+        if let Some(error) = refused {
+            guarded_drop(session);
+            return Err(Rejection::from_error(error));
         }
         *acceptance.headers_mut() = headers;
         #[cfg(feature = "deflate")]
-        if let Some(deflate) = &self.deflate {
+        if let Some(deflate) = &policy.deflate {
             acceptance.negotiate(deflate);
+        }
+        if !name.iter().all(|name| self.handle.shared.claim(name, self.id)) {
+            guarded_drop(session);
+            return Err(Rejection::new(409).body("another connection has this name"));
         }
         acceptance.encode(out);
         #[cfg(feature = "deflate")]
-        let agreed = self
+        let agreed = policy
             .deflate
             .as_ref()
             .and_then(|deflate| deflate.agreed(wscore::Role::Server, &acceptance.into_handshake()));
         #[cfg(not(feature = "deflate"))]
         let agreed = None;
-        Ok(Answer::Open { session, agreed, size: request.size() })
+        Ok(Answer::Open { session, agreed, user, name, size: request.size() })
     }
 }
 
@@ -113,10 +156,11 @@ fn guarded<T>(call: impl FnOnce() -> Result<T, Rejection>) -> Result<T, Rejectio
     catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|_| Err(Rejection::new(500)))
 }
 
-/// RFC 9110 §9.3.1, §9.3.2: what GET and HEAD of the status path are told.
-fn put_status(
+/// RFC 9110 §9.3.1, §9.3.2: what GET and HEAD are told.
+fn put_page(
     method: &str,
-    (content_type, body): &(&str, String),
+    content_type: &str,
+    body: &[u8],
     out: &mut Vec<u8>,
 ) -> Result<(), Rejection> {
     if method != "GET" && method != "HEAD" {
@@ -128,12 +172,12 @@ fn put_status(
     }
     let head = format!(
         "HTTP/1.1 200 OK\r\nContent-Type: {content_type}\r\nContent-Length: {}\r\n\
-         Connection: close\r\n\r\n",
+         X-Content-Type-Options: nosniff\r\nConnection: close\r\n\r\n",
         body.len()
     );
     out.extend_from_slice(head.as_bytes());
     if method == "GET" {
-        out.extend_from_slice(body.as_bytes());
+        out.extend_from_slice(body);
     }
     Ok(())
 }

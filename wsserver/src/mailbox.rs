@@ -1,12 +1,11 @@
 //! What other threads want of a loop.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use mio::{Waker, net::TcpStream};
-use wscore::CloseCode;
-use wsutil::{OwnedMessage, Prepared, SendError};
+use wsutil::SendError;
 
-use crate::ClientId;
+use crate::{ClientId, overload::Item, publish::Publication};
 
 /// From here on no message is taken, in bytes: the loop does not keep up.
 const LIMIT: usize = 64 << 20;
@@ -18,28 +17,26 @@ const OVERHEAD: usize = 64;
 pub(crate) enum Command {
     /// A connection that was accepted elsewhere.
     Adopt(TcpStream),
-    Send(ClientId, OwnedMessage),
-    SendPrepared(ClientId, Prepared),
-    /// To all that are open, but this one.
-    Broadcast(Prepared, Option<ClientId>),
-    Close(ClientId, CloseCode, Box<str>),
+    Send(ClientId, Item),
+    Publish(Box<Publication>),
+    /// The connection has left a room: its handler is to be told.
+    Left(ClientId, Arc<str>),
     Shutdown,
 }
 
 impl Command {
     fn cost(&self) -> usize {
-        let payload = match self {
-            Self::Send(_, message) => message.as_bytes().len(),
+        match self {
+            Self::Send(_, item) => item.cost(),
             // This may be the last one who has it.
-            Self::SendPrepared(_, message) | Self::Broadcast(message, _) => message.payload().len(),
-            _ => 0,
-        };
-        payload + OVERHEAD
+            Self::Publish(publication) => publication.item.cost(),
+            _ => OVERHEAD,
+        }
     }
 
     /// Whether it may be refused.
     const fn is_message(&self) -> bool {
-        matches!(self, Self::Send(..) | Self::SendPrepared(..) | Self::Broadcast(..))
+        matches!(self, Self::Send(_, Item::Message(_) | Item::Prepared(_)) | Self::Publish(_))
     }
 }
 
@@ -65,6 +62,21 @@ impl Mailbox {
 
     /// Has the loop do this, behind what it was told before.
     pub(crate) fn post(&self, command: Command) -> Result<(), SendError> {
+        let is_first = self.put(command)?;
+        if is_first {
+            // It can only fail for a loop that is gone.
+            let _ = self.waker.wake();
+        }
+        Ok(())
+    }
+
+    /// The same from the loop's own thread, which is awake and looks before it sleeps.
+    pub(crate) fn post_here(&self, command: Command) -> Result<(), SendError> {
+        self.put(command).map(drop)
+    }
+
+    /// Whether it is the first one there.
+    fn put(&self, command: Command) -> Result<bool, SendError> {
         let mut inner = self.lock();
         if inner.is_closed {
             return Err(SendError::Closed);
@@ -72,15 +84,13 @@ impl Mailbox {
         if inner.cost >= LIMIT && command.is_message() {
             return Err(SendError::Full { pending: inner.cost });
         }
-        let is_first = inner.commands.is_empty();
         inner.cost += command.cost();
         inner.commands.push(command);
-        drop(inner);
-        if is_first {
-            // It can only fail for a loop that is gone.
-            let _ = self.waker.wake();
-        }
-        Ok(())
+        Ok(inner.commands.len() == 1)
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.lock().commands.is_empty()
     }
 
     /// Takes all there are; `commands` is empty.

@@ -1,9 +1,10 @@
 //! A server from its addresses to its end.
 
 use std::{
-    io,
+    borrow::Cow,
+    fs, io,
     net::{SocketAddr, TcpListener, ToSocketAddrs},
-    sync::{Arc, atomic::AtomicUsize},
+    sync::Arc,
     thread::{self, JoinHandle},
 };
 
@@ -12,9 +13,9 @@ use wscore::Origin;
 
 use crate::{
     Config, End, Handler, ServerHandle,
-    handle::Shared,
-    handshake::Policy,
+    handshake::{Page, Policy},
     mailbox::Mailbox,
+    shared::Shared,
     worker::{MAILBOX, Worker},
 };
 
@@ -41,6 +42,8 @@ impl Server<()> {
         let policy = Policy {
             connect_path: None,
             status_path: None,
+            metrics_path: None,
+            pages: vec![],
             origin: Some(Origin::same_host()),
             #[cfg(feature = "deflate")]
             deflate: None,
@@ -82,6 +85,25 @@ impl Builder {
     /// Answers GET of this path with [`Handler::status`].
     pub fn status_path(mut self, path: impl Into<String>) -> Self {
         self.policy.status_path = Some(path.into());
+        self
+    }
+
+    /// Answers GET of this path with what the server counts, in the text format of Prometheus.
+    pub fn metrics_path(mut self, path: impl Into<String>) -> Self {
+        self.policy.metrics_path = Some(path.into());
+        self
+    }
+
+    /// Answers GET of this path with this page, such as one that connects to the server. Those of
+    /// the status and of metrics come first, and what is upgraded last.
+    pub fn page(
+        mut self,
+        path: impl Into<String>,
+        content_type: impl Into<Cow<'static, str>>,
+        body: impl Into<Vec<u8>>,
+    ) -> Self {
+        let page = Page { path: path.into(), content_type: content_type.into(), body: body.into() };
+        self.policy.pages.push(page);
         self
     }
 
@@ -128,20 +150,25 @@ impl<H: Handler> Server<H> {
     /// # Errors
     /// What the system says.
     pub fn start(self) -> io::Result<Running> {
-        let Builder { listeners, threads, config, policy } = self.builder;
+        let Builder { listeners, threads, mut config, policy } = self.builder;
+        config.max_connections = config.max_connections.min(descriptors().saturating_sub(64));
         let polls: Vec<_> = (0..threads).map(|_| Poll::new()).collect::<Result<_, _>>()?;
         let mailboxes = polls.iter().map(|poll| Waker::new(poll.registry(), MAILBOX));
         let mailboxes = mailboxes.map(|waker| waker.map(Mailbox::new)).collect::<Result<_, _>>()?;
-        let (connections, open) = (AtomicUsize::new(0), AtomicUsize::new(0));
-        let shared = Arc::new(Shared { mailboxes, connections, open });
-        let handle = ServerHandle { shared: shared.clone() };
+        let shared = Arc::new(Shared::new(
+            mailboxes,
+            config.max_rooms,
+            #[cfg(feature = "deflate")]
+            policy.deflate.clone(),
+        ));
+        let handle = ServerHandle { shared };
         let (handler, policy) = (Arc::new(self.handler), Arc::new(policy));
         let mut listeners: Vec<_> =
             listeners.into_iter().map(mio::net::TcpListener::from_std).collect();
         let mut running = Running { handle, threads: vec![] };
         for (index, poll) in (0..threads).zip(polls) {
             let mut worker =
-                Worker::new(index, poll, handler.clone(), config, policy.clone(), shared.clone());
+                Worker::new(index, poll, handler.clone(), config, policy.clone(), running.handle());
             // The first one accepts for all.
             worker.listen(std::mem::take(&mut listeners))?;
             let handle = running.handle();
@@ -210,4 +237,12 @@ impl Report {
             aborted: self.aborted + other.aborted,
         }
     }
+}
+
+/// How many descriptors the process may have, where the system tells.
+fn descriptors() -> usize {
+    let limits = fs::read_to_string("/proc/self/limits").unwrap_or_default();
+    let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"));
+    // `unlimited` is no number.
+    line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or(usize::MAX)
 }

@@ -1,12 +1,24 @@
 //! What decodes and encodes, lent to connections while they have something in work.
 
-use std::io;
+use std::{
+    io, mem,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use mio::net::TcpStream;
-use wscore::Role;
-use wsutil::Endpoint;
+use wscore::{CloseCode, Role};
+use wsutil::{Control, Endpoint, SendError};
 
-use crate::{Config, End, handshake::Policy, io::write, wheel::Tick};
+use crate::{
+    Config, End, Overload,
+    handshake::Policy,
+    overload::{Full, Item, Queue, QueueLimits},
+    shared::Shared,
+    wheel::Tick,
+};
 
 /// So many are kept.
 const MAX_KEPT: usize = 64;
@@ -24,11 +36,18 @@ pub(crate) enum Agreed {}
 #[derive(Debug)]
 pub(crate) struct Work {
     pub(crate) endpoint: Endpoint,
+    /// What waits beside what the endpoint has encoded, while the client takes nothing.
+    pub(crate) queue: Queue,
+    pub(crate) heard: Heard,
+    /// What of it the server's totals know: bytes that wait, and that are held.
+    counted: [usize; 2],
     /// Since when a message is not whole though we have read all, the client takes nothing, or a
     /// close frame of ours waits for the client's.
     pub(crate) began: Option<Tick>,
     pub(crate) blocked: Option<Tick>,
     pub(crate) closing: Option<Tick>,
+    /// Since when the client is given up, but for a close frame.
+    pub(crate) given_up: Option<Tick>,
     /// How it is going to end, whatever else comes.
     pub(crate) ending: Option<End>,
 }
@@ -43,7 +62,19 @@ impl Work {
         }
         #[cfg(not(feature = "deflate"))]
         let _ = (agreed, policy);
-        Box::new(Self { endpoint, began: None, blocked: None, closing: None, ending: None })
+        let heard = Heard::default();
+        endpoint.on_control(heard.listener());
+        Box::new(Self {
+            endpoint,
+            queue: Queue::default(),
+            heard,
+            counted: [0; 2],
+            began: None,
+            blocked: None,
+            closing: None,
+            given_up: None,
+            ending: None,
+        })
     }
 
     /// Whether it could be any other connection's that agreed on the same.
@@ -52,6 +83,8 @@ impl Work {
         !endpoint.is_inside_message()
             && !endpoint.is_sending_message()
             && endpoint.pending() == 0
+            && self.queue.is_empty()
+            && self.queue.dropped == 0
             && !endpoint.is_closing()
             && endpoint.close_status().is_none()
             && self.ending.is_none()
@@ -60,13 +93,80 @@ impl Work {
 
     /// Writes what waits, as far as the stream takes it now: whether it took all.
     pub(crate) fn write(&mut self, stream: &mut TcpStream, now: Tick) -> io::Result<bool> {
-        let before = self.endpoint.pending();
-        let written = write(stream, &mut self.endpoint.sending());
-        if self.endpoint.pending() < before {
-            self.blocked = None;
-        }
+        let written = loop {
+            let before = self.endpoint.pending();
+            let written = self.endpoint.sending().write_to(stream);
+            if self.endpoint.pending() < before {
+                self.blocked = None;
+            }
+            if self.queue.is_empty() || !matches!(written, Ok(true)) {
+                break written;
+            }
+            self.queue.feed(&mut self.endpoint.sending());
+        };
         self.blocked = since(self.endpoint.pending() > 0, self.blocked, now);
         written
+    }
+
+    /// Has something sent, or wait behind what does: how many messages were dropped for it.
+    pub(crate) fn put(
+        &mut self,
+        item: &Item,
+        overload: Overload,
+        limits: QueueLimits,
+    ) -> Result<u64, Full> {
+        if self.endpoint.is_closing() {
+            return Ok(0);
+        }
+        if self.blocked.is_some() || !self.queue.is_empty() {
+            return self.queue.push(item.clone(), overload, limits);
+        }
+        match item.put(&mut self.endpoint.sending()) {
+            Err(SendError::Full { .. }) => Err(Full),
+            // Compression failed: it goes uncompressed from now on.
+            _ => Ok(0),
+        }
+    }
+
+    /// Gives up a client: a close frame is all that it still gets, behind what it has of the frame
+    /// before.
+    pub(crate) fn give_up(&mut self, (code, reason): (CloseCode, &str), end: End, now: Tick) {
+        self.queue.clear();
+        let mut sending = self.endpoint.sending();
+        sending.discard();
+        // It may be closing already.
+        let _ = sending.close(code, reason);
+        self.given_up = Some(now);
+        self.ending.get_or_insert(end);
+    }
+
+    /// Has the server's totals know what waits and what is held.
+    #[inline]
+    pub(crate) fn account(&mut self, shared: &Shared) {
+        self.count([self.waits(), self.endpoint.held()], shared);
+    }
+
+    /// How much waits for the client, in bytes.
+    #[inline]
+    pub(crate) fn waits(&self) -> usize {
+        self.endpoint.pending() + self.queue.cost()
+    }
+
+    /// Whether some of a message that is not whole is held.
+    pub(crate) fn holds_some(&self) -> bool {
+        self.counted[1] > 0 && self.endpoint.is_inside_message() && self.ending.is_none()
+    }
+
+    /// Has them forget it.
+    pub(crate) fn forget(&mut self, shared: &Shared) {
+        self.count([0; 2], shared);
+    }
+
+    fn count(&mut self, now: [usize; 2], shared: &Shared) {
+        let before = mem::replace(&mut self.counted, now);
+        if before != now {
+            shared.account([before[0], now[0]], [before[1], now[1]]);
+        }
     }
 
     /// Takes note of what waits for the client since when.
@@ -76,6 +176,54 @@ impl Work {
         let is_read = self.blocked.is_none() && self.ending.is_none() && !is_closing;
         self.began = since(is_read && self.endpoint.is_inside_message(), self.began, now);
         self.closing = since(is_closing, self.closing, now);
+    }
+}
+
+/// Pings and pongs of the client that its handler was not told of.
+///
+/// ```text
+/// 1 for a ping, length, payload | 0 for a pong, length, payload | …
+/// ```
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Heard(Arc<(AtomicBool, Mutex<Vec<u8>>)>);
+
+impl Heard {
+    fn listener(&self) -> impl FnMut(Control<'_>) + Send + use<> {
+        let heard = self.clone();
+        move |control| {
+            let (is_ping, payload) = match control {
+                Control::Ping(payload) => (true, payload),
+                Control::Pong(payload) => (false, payload),
+                Control::Close(_) => return,
+            };
+            // RFC 6455 §5.5: at most 125 bytes.
+            let len = u8::try_from(payload.len()).unwrap_or(125);
+            let (is_some, bytes) = &*heard.0;
+            let mut bytes = bytes.lock().unwrap_or_else(PoisonError::into_inner);
+            bytes.extend_from_slice(&[is_ping.into(), len]);
+            bytes.extend_from_slice(&payload[..len.into()]);
+            // Only ever looked at by the same thread.
+            is_some.store(true, Ordering::Relaxed);
+        }
+    }
+
+    #[inline]
+    pub(crate) fn is_some(&self) -> bool {
+        self.0.0.load(Ordering::Relaxed)
+    }
+
+    /// Takes all there are.
+    pub(crate) fn take(&self) -> Vec<u8> {
+        let (is_some, bytes) = &*self.0;
+        is_some.store(false, Ordering::Relaxed);
+        mem::take(&mut *bytes.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The first of some, whether it is a ping, and the others.
+    pub(crate) fn split(heard: &[u8]) -> Option<(bool, &[u8], &[u8])> {
+        let (&[is_ping, len], rest) = heard.split_first_chunk()?;
+        let (payload, rest) = rest.split_at_checked(len.into())?;
+        Some((is_ping == 1, payload, rest))
     }
 }
 

@@ -1,10 +1,12 @@
 //! The event loop of a thread.
 
 mod accepting;
+mod publishing;
+mod stopping;
 
 use std::{
     io::{self, Write},
-    sync::{Arc, atomic::Ordering},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -14,18 +16,20 @@ use mio::{
 };
 use slab::Slab;
 use wscore::CloseCode;
-use wsutil::{Prepared, SendError, Sending, Timeout};
+use wsutil::Timeout;
 
 use accepting::Accepting;
+use stopping::Stopping;
 
 use crate::{
-    ClientId, Config, End, Handler,
-    connection::{Context, Entry, Open, Stage, Turn, guarded_drop},
-    handle::Shared,
-    handshake::{Answer, Policy},
-    io::{passing, read},
-    mailbox::{Command, Mailbox},
+    ClientId, Config, End, Handler, ServerHandle,
+    connection::{Context, Entry, Open, Stage, TOO_MUCH, Turn, guarded_drop},
+    handshake::{Answer, Desk, Policy},
+    io::read,
+    mailbox::Mailbox,
+    metrics::Metrics,
     server::Report,
+    shared::Shared,
     wheel::{Tick, Wheel},
     work::{Spare, Work},
 };
@@ -36,16 +40,12 @@ pub(crate) const MAILBOX: Token = Token(usize::MAX);
 /// Events that are taken at once.
 const EVENTS: usize = 1024;
 
-/// In a shutdown so many connections are closed at once, and others after a while.
-const SHUTDOWN_BATCH: usize = 10_000;
-const SHUTDOWN_PAUSE: Duration = Duration::from_secs(2);
-
 pub(crate) struct Worker<H: Handler> {
     index: u16,
     handler: Arc<H>,
     config: Config,
     policy: Arc<Policy>,
-    shared: Arc<Shared>,
+    handle: ServerHandle,
     poll: Poll,
     /// The first worker accepts for all.
     listeners: Vec<TcpListener>,
@@ -61,17 +61,10 @@ pub(crate) struct Worker<H: Handler> {
     again: Vec<usize>,
     /// Connections that others sent to.
     sent_to: Vec<usize>,
+    /// Those that a message is for.
+    members: Vec<u32>,
     stopping: Option<Stopping>,
     report: Report,
-}
-
-#[derive(Debug)]
-struct Stopping {
-    /// `None` for as long as it takes.
-    until: Option<Instant>,
-    /// When the next ones are closed, and from which key on.
-    next: Instant,
-    from: usize,
 }
 
 impl<H: Handler> Worker<H> {
@@ -81,14 +74,14 @@ impl<H: Handler> Worker<H> {
         handler: Arc<H>,
         config: Config,
         policy: Arc<Policy>,
-        shared: Arc<Shared>,
+        handle: ServerHandle,
     ) -> Self {
         Self {
             index,
             handler,
             config,
             policy,
-            shared,
+            handle,
             poll,
             listeners: vec![],
             accepting: Accepting::default(),
@@ -100,6 +93,7 @@ impl<H: Handler> Worker<H> {
             spare: Spare::default(),
             again: vec![],
             sent_to: vec![],
+            members: vec![],
             stopping: None,
             report: Report::default(),
         }
@@ -107,6 +101,7 @@ impl<H: Handler> Worker<H> {
 
     pub(crate) fn listen(&mut self, listeners: Vec<TcpListener>) -> io::Result<()> {
         self.listeners = listeners;
+        self.keep_spare();
         for (number, listener) in self.listeners.iter_mut().enumerate() {
             let token = Token(MAILBOX.0 - 1 - number);
             self.poll.registry().register(listener, token, Interest::READABLE)?;
@@ -149,6 +144,7 @@ impl<H: Handler> Worker<H> {
             while let Some(tick) = self.wheel.turn(self.now, &mut keys) {
                 keys.drain(..).for_each(|key| self.expire(key, tick));
             }
+            self.shed();
             if self.is_stopped() {
                 break Ok(());
             }
@@ -157,15 +153,24 @@ impl<H: Handler> Worker<H> {
         served.map(|()| self.report)
     }
 
+    fn shared(&self) -> &Shared {
+        &self.handle.shared
+    }
+
     fn mailbox(&self) -> &Mailbox {
-        &self.shared.mailboxes[usize::from(self.index)]
+        &self.shared().loops[usize::from(self.index)].mailbox
+    }
+
+    fn metrics(&self) -> &Metrics {
+        &self.shared().loops[usize::from(self.index)].metrics
     }
 
     fn wait(&mut self, events: &mut Events) -> io::Result<()> {
         let now = Instant::now();
         let until = |at: Instant| at.saturating_duration_since(now);
         let timeouts = [
-            (!self.again.is_empty()).then_some(Duration::ZERO),
+            // What this thread posts does not wake it.
+            (!self.again.is_empty() || !self.mailbox().is_empty()).then_some(Duration::ZERO),
             self.wheel.timeout(now),
             self.accepting.again.map(|(at, _)| until(at)),
             self.stopping.as_ref().map(|stopping| until(stopping.next)),
@@ -210,24 +215,29 @@ impl<H: Handler> Worker<H> {
                 None => return Ok(()),
             };
             let mut out = vec![];
-            let (answer, early) = opening.advance(bytes, &self.policy, &*self.handler, &mut out);
+            let id = id(self.index, key, entry.generation);
+            let (policy, handler, handle) = (&*self.policy, &*self.handler, &self.handle);
+            let desk = Desk { policy, handler, handle, id };
+            let (answer, early) = opening.advance(bytes, &desk, &mut out);
             match answer {
                 Answer::None => {}
                 Answer::Done => {
                     self.handshakes -= 1;
-                    if entry.linger(out, self.now, &self.config).unwrap_or(false) {
+                    let lingers = entry.linger(out, self.now, &self.config);
+                    self.metrics().not_upgraded.add(1);
+                    if lingers.unwrap_or(false) {
                         self.file(key);
                     } else {
                         self.remove(key);
                     }
                     return Ok(());
                 }
-                Answer::Open { session, agreed, .. } => {
-                    // Counted before the client knows.
-                    self.shared.open.fetch_add(1, Ordering::Relaxed);
+                Answer::Open { session, agreed, user, name, .. } => {
+                    // Known before the client knows.
+                    self.handle.shared.open_as(id, user, name);
                     // A stream that nothing was written to has room for the answer.
                     if let Err(error) = entry.stream.write_all(&out) {
-                        self.shared.open.fetch_sub(1, Ordering::Relaxed);
+                        self.handle.shared.close(id);
                         guarded_drop(session);
                         return Err(error);
                     }
@@ -237,14 +247,10 @@ impl<H: Handler> Worker<H> {
                     let (heard, is_pinged) = (self.now, false);
                     entry.stage = Stage::Open(Open { session, agreed, heard, is_pinged, work });
                     self.handshakes -= 1;
+                    self.metrics().opened.add(1);
                     self.with_work(key, |open, context, stream, work| {
-                        let call = open.call(context.id, stream, work, |client| {
-                            context.handler.on_open(client);
-                        });
-                        match call {
-                            Some(end) => Turn::Lost(end),
-                            None => open.serve(context, stream, work, is_read_closed),
-                        }
+                        open.call(context, stream, work, |client| context.handler.on_open(client));
+                        open.serve(context, stream, work, is_read_closed)
                     });
                     return Ok(());
                 }
@@ -266,41 +272,58 @@ impl<H: Handler> Worker<H> {
         let context = Context {
             handler: &*self.handler,
             config: &self.config,
+            handle: &self.handle,
             id: id(self.index, key, entry.generation),
             now: self.now,
         };
-        let turn = call(open, &context, &mut entry.stream, &mut work);
-        if let Turn::Wait | Turn::Again = turn {
-            if let Turn::Again = turn {
+        let mut turn = call(open, &context, &mut entry.stream, &mut work);
+        let shared = &self.handle.shared;
+        work.account(shared);
+        if let Turn::Wait = turn {
+            if work.holds_some() && shared.held() > self.config.max_total_held {
+                work.give_up(TOO_MUCH, End::Overloaded, self.now);
+                turn = open.flush(&context, &mut entry.stream, &mut work);
+            }
+        }
+        let (end, is_told) = match turn {
+            Turn::Wait => {
+                open.work = self.spare.take_back(open.agreed, work);
+                return self.file(key);
+            }
+            Turn::Again => {
                 // Others need the buffer meanwhile.
                 work.endpoint.park();
                 open.work = Some(work);
                 if !std::mem::replace(&mut entry.is_again, true) {
                     self.again.push(key);
                 }
-            } else {
-                open.work = self.spare.take_back(open.agreed, work);
+                return self.file(key);
             }
-            return self.file(key);
-        }
-        let (end, is_told) = match turn {
             Turn::Ended(end) => (end, true),
             Turn::Lost(end) => (end, false),
-            Turn::Wait | Turn::Again => return,
         };
         let end = match end {
             End::TimedOut(Timeout::Close) if self.stopping.is_some() => End::Aborted,
             end => end,
         };
-        self.shared.open.fetch_sub(1, Ordering::Relaxed);
+        work.forget(shared);
+        let rooms = shared.close(context.id);
         self.report.count(&end);
-        // Nothing follows a close frame: what the call sends is told to be too late.
+        context.here().metrics.ended[end.place()].add(1);
+        // Nothing follows a close frame: what the calls send is told to be too late.
         let _ = work.endpoint.sending().close(CloseCode::NORMAL, "");
-        let stream = &mut entry.stream;
-        open.call(context.id, stream, &mut work, |client| context.handler.on_close(client, &end));
+        let (stream, work) = (&mut entry.stream, &mut work);
+        for room in rooms {
+            open.call(&context, stream, work, |client| context.handler.on_leave(client, &room));
+        }
+        open.call(&context, stream, work, |client| context.handler.on_close(client, &end));
+        let is_stuck = matches!(end, End::Slow | End::Overloaded | End::TimedOut(_));
         if is_told && entry.linger(vec![], self.now, &self.config).unwrap_or(false) {
             self.file(key);
         } else {
+            if is_stuck {
+                entry.reset();
+            }
             self.remove(key);
         }
     }
@@ -308,8 +331,11 @@ impl<H: Handler> Worker<H> {
     /// Forgets a connection that is not open.
     fn remove(&mut self, key: usize) {
         let Some(entry) = self.clients.try_remove(key) else { return };
-        self.handshakes -= usize::from(matches!(entry.stage, Stage::Handshake { .. }));
-        self.shared.connections.fetch_sub(1, Ordering::Relaxed);
+        if let Stage::Handshake { .. } = entry.stage {
+            self.handshakes -= 1;
+            self.metrics().not_upgraded.add(1);
+        }
+        self.shared().gone();
         guarded_drop(entry);
     }
 
@@ -335,135 +361,6 @@ impl<H: Handler> Worker<H> {
         match entry.stage {
             Stage::Open(_) => self.with_work(key, Open::expire),
             _ => self.remove(key),
-        }
-    }
-
-    /// Does what another thread wants.
-    fn obey(&mut self, command: Command) {
-        match command {
-            Command::Adopt(stream) => self.adopt(stream),
-            Command::Send(id, message) => {
-                self.send(id, |sending| sending.message(&message));
-            }
-            Command::SendPrepared(id, message) => {
-                self.send(id, |sending| sending.prepared(&message));
-            }
-            Command::Close(id, code, reason) => {
-                self.send(id, |sending| sending.close(code, &reason));
-            }
-            Command::Broadcast(message, but) => self.broadcast(&message, but),
-            Command::Shutdown => self.stop(),
-        }
-    }
-
-    /// Queues something for a connection, if it is still there.
-    fn send(&mut self, to: ClientId, put: impl FnOnce(&mut Sending<'_>) -> Result<(), SendError>) {
-        let key = to.key as usize;
-        let Some(entry) = self.clients.get(key) else { return };
-        if to == id(self.index, key, entry.generation) {
-            self.put(key, put);
-        }
-    }
-
-    fn put(&mut self, key: usize, put: impl FnOnce(&mut Sending<'_>) -> Result<(), SendError>) {
-        self.with_work(key, |open, context, stream, work| {
-            if work.endpoint.sending().is_to_write() {
-                if let lost @ Turn::Lost(_) = open.flush(context, stream, work) {
-                    return lost;
-                }
-            }
-            match put(&mut work.endpoint.sending()) {
-                Err(SendError::Full { .. }) => Turn::Lost(End::Slow),
-                _ => Turn::Wait,
-            }
-        });
-        self.sent_to.push(key);
-    }
-
-    fn broadcast(&mut self, message: &Prepared, but: Option<ClientId>) {
-        let keys: Vec<_> = self.clients.iter().map(|(key, _)| key).collect();
-        for key in keys {
-            let Some(entry) = self.clients.get_mut(key) else { continue };
-            let Stage::Open(open) = &entry.stage else { continue };
-            if but == Some(id(self.index, key, entry.generation)) {
-                continue;
-            }
-            let mut written = 0;
-            if open.work.is_none() && open.agreed.is_none() {
-                // Nothing waits: what is encoded goes out as it is.
-                let result = passing(|| entry.stream.write(message.frame()));
-                match result {
-                    Ok(Some(all)) if all == message.frame().len() => continue,
-                    Ok(some) => written = some.unwrap_or(0),
-                    // That it is gone is told when it is read from.
-                    Err(_) => continue,
-                }
-            }
-            self.put(key, |sending| {
-                sending.prepared(message)?;
-                sending.written(written);
-                Ok(())
-            });
-        }
-    }
-
-    /// Writes what others sent to a connection.
-    fn flush(&mut self, key: usize) {
-        let Some(Entry { stage: Stage::Open(open), .. }) = self.clients.get(key) else { return };
-        if open.work.is_some() {
-            self.with_work(key, Open::flush);
-        }
-    }
-
-    fn stop(&mut self) {
-        if self.stopping.is_some() {
-            return;
-        }
-        self.listeners.clear();
-        self.accepting.again = None;
-        let now = Instant::now();
-        let until = now.checked_add(self.config.shutdown_timeout);
-        self.stopping = Some(Stopping { until, next: now, from: 0 });
-    }
-
-    /// Goes on with a shutdown, if there is one: whether it is done.
-    fn is_stopped(&mut self) -> bool {
-        let Some(stopping) = &mut self.stopping else { return false };
-        let now = Instant::now();
-        if stopping.next <= now {
-            let end = stopping.from + SHUTDOWN_BATCH;
-            let batch = stopping.from..end;
-            stopping.from = end;
-            stopping.next = now + SHUTDOWN_PAUSE;
-            for key in batch {
-                match self.clients.get(key).map(|entry| &entry.stage) {
-                    Some(Stage::Open(_)) => {
-                        self.put(key, |sending| sending.close(CloseCode::GOING_AWAY, ""));
-                    }
-                    Some(Stage::Handshake { .. }) => self.remove(key),
-                    _ => {}
-                }
-            }
-            let keys = std::mem::take(&mut self.sent_to);
-            keys.into_iter().for_each(|key| self.flush(key));
-        }
-        let is_late = self
-            .stopping
-            .as_ref()
-            .and_then(|stopping| stopping.until)
-            .is_some_and(|until| until <= now);
-        self.clients.is_empty() || is_late
-    }
-
-    /// Drops all that is left.
-    fn abort(&mut self) {
-        self.mailbox().close();
-        let keys: Vec<_> = self.clients.iter().map(|(key, _)| key).collect();
-        for key in keys {
-            self.with_work(key, |_, _, _, work| {
-                Turn::Lost(work.ending.take().unwrap_or(End::Aborted))
-            });
-            self.remove(key);
         }
     }
 }

@@ -394,6 +394,13 @@ impl Endpoint {
         self.inbox.has_unread() || self.inflater.is_at_work()
     }
 
+    /// How many bytes it holds that were received: of messages and frames that are not whole, and
+    /// those that no step has looked at.
+    #[must_use]
+    pub fn held(&self) -> usize {
+        self.inbox.held() + self.inflater.bytes().len()
+    }
+
     /// Whether a message or frame has begun and not ended.
     #[must_use]
     pub fn is_inside_message(&self) -> bool {

@@ -140,7 +140,8 @@ impl Inbox {
         }
     }
 
-    fn held(&self) -> usize {
+    /// How many bytes are held.
+    pub(crate) const fn held(&self) -> usize {
         self.tail - self.head + self.filled - self.next
     }
 

@@ -34,6 +34,8 @@ pub(crate) struct Outbox {
     lent: VecDeque<Lent>,
     /// The bytes of all of them.
     lent_len: usize,
+    /// How many bytes are left of a frame that is written in part.
+    begun: usize,
 }
 
 impl Outbox {
@@ -116,6 +118,11 @@ impl Outbox {
     /// Takes note of written bytes: how many of them were none of these.
     #[inline]
     pub(crate) fn advance(&mut self, mut written: usize) -> usize {
+        if written < self.pending() {
+            self.begin(written);
+        } else {
+            self.begun = 0;
+        }
         while let Some(lent) = self.lent.front_mut() {
             let own = written.min(lent.at - self.start);
             self.start += own;
@@ -138,10 +145,44 @@ impl Outbox {
         written - own
     }
 
+    /// Takes note of where a frame ends, when not all that waits is written.
+    #[cold]
+    fn begin(&mut self, written: usize) {
+        while self.begun < written {
+            let Some((header, size)) = self.header_at(self.begun) else { return };
+            self.begun += size + usize::try_from(header.len).unwrap_or(usize::MAX);
+        }
+        self.begun -= written;
+    }
+
+    /// The header of the frame that begins so many bytes behind the first.
+    fn header_at(&self, mut place: usize) -> Option<(Header, usize)> {
+        // Headers are never lent.
+        for lent in &self.lent {
+            if self.start + place < lent.at {
+                break;
+            }
+            place -= lent.len;
+        }
+        Header::parse(&self.bytes[self.start + place..self.end]).ok().flatten()
+    }
+
+    /// Forgets all frames but the rest of the one that is written in part.
+    pub(crate) fn discard(&mut self, received: &[u8]) {
+        let mut rest = Self::default();
+        rest.begun = self.begun;
+        for piece in self.pieces(received) {
+            let left = self.begun - rest.pending();
+            rest.put_bytes(&piece[..left.min(piece.len())]);
+        }
+        *self = rest;
+    }
+
     /// Copies what lies among the received bytes, before they change.
     #[cold]
     pub(crate) fn keep_lent(&mut self, received: &[u8]) {
         let mut kept = Self::default();
+        kept.begun = self.begun;
         for piece in self.pieces(received) {
             kept.put_bytes(piece);
         }
@@ -185,5 +226,46 @@ impl Outbox {
 impl Drop for Outbox {
     fn drop(&mut self) {
         pool::give(core::mem::take(&mut self.bytes));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use wscore::OpCode;
+
+    use super::*;
+
+    #[test]
+    fn all_but_the_frame_that_is_begun_is_discarded_wherever_it_was_cut() {
+        let received: Vec<u8> = (0..200).map(|n| (n % 251) as u8).collect();
+        let fill = |out: &mut Outbox| {
+            out.put(&Header::new(OpCode::Text, 5), b"first");
+            out.put_header(&Header::new(OpCode::Binary, 150));
+            out.put_lent(20, 150);
+            out.put(&Header::new(OpCode::Ping, 0), b"");
+            out.put_header(&Header::new(OpCode::Binary, 30));
+            out.put_lent(170, 30);
+            out.put(&Header { mask: Some([1, 2, 3, 4]), ..Header::new(OpCode::Text, 4) }, b"last");
+        };
+        let mut whole = Outbox::default();
+        fill(&mut whole);
+        let all = whole.pieces(&received).collect::<Vec<_>>().concat();
+        let ends = [0, 7, 7 + 154, 7 + 154 + 2, 7 + 154 + 2 + 32, all.len()];
+        for one in 0..=all.len() {
+            for two in one..=all.len() {
+                let mut out = Outbox::default();
+                fill(&mut out);
+                out.advance(one);
+                out.advance(two - one);
+                out.discard(&received);
+                let end = *ends.iter().find(|end| **end >= two).unwrap_or(&all.len());
+                let rest = out.pieces(&received).collect::<Vec<_>>().concat();
+                assert_eq!(rest, all[two..end], "{one} {two}");
+                out.put(&Header::new(OpCode::Close, 0), b"");
+                assert_eq!(out.pending(), end - two + 2);
+                out.advance(1);
+                assert_eq!(out.pending(), end - two + 1);
+            }
+        }
     }
 }

@@ -203,6 +203,13 @@ impl<'a> Sending<'a> {
         self.out.deflater.set(is_on);
     }
 
+    /// Forgets what waits, but for the rest of a frame that is written in part: for a peer that
+    /// does not take what is sent. Only a close frame makes sense behind it, as the messages that
+    /// are forgotten may have begun, or be what later ones refer to.
+    pub fn discard(&mut self) {
+        self.out.outbox.discard(self.received);
+    }
+
     /// How many bytes wait to be written.
     #[must_use]
     #[inline]
@@ -255,6 +262,38 @@ impl<'a> Sending<'a> {
     #[inline]
     pub fn written(&mut self, len: usize) {
         self.advance(len, 0);
+    }
+
+    /// Writes what waits, as far as a stream that does not block takes it now: whether it took all.
+    ///
+    /// # Errors
+    /// Those of the stream but [`Interrupted`](std::io::ErrorKind::Interrupted) and
+    /// [`WouldBlock`](std::io::ErrorKind::WouldBlock), and
+    /// [`WriteZero`](std::io::ErrorKind::WriteZero) if it takes nothing any more.
+    #[cfg(feature = "std")]
+    #[inline]
+    pub fn write_to(&mut self, stream: &mut impl std::io::Write) -> std::io::Result<bool> {
+        use std::io::{ErrorKind, IoSlice};
+
+        while self.pending() > 0 {
+            let written = match self.one_piece() {
+                Some(piece) => stream.write(piece),
+                None => {
+                    let mut slices = [IoSlice::new(&[]); MANY_SLICES / 2];
+                    let pieces = slices.iter_mut().zip(self.pieces());
+                    let count = pieces.map(|(slice, piece)| *slice = IoSlice::new(piece)).count();
+                    stream.write_vectored(&slices[..count])
+                }
+            };
+            match written {
+                Ok(0) => return Err(ErrorKind::WriteZero.into()),
+                Ok(written) => self.written(written),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(false),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(true)
     }
 
     #[inline]

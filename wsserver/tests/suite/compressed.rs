@@ -1,6 +1,7 @@
 //! Messages that are compressed on the wire.
 
 use wsflate::{Config, Deflate, WindowBits};
+use wsserver::To;
 use wsutil::OwnedMessage;
 
 use crate::service::serve_with;
@@ -33,8 +34,7 @@ fn s16_each_connection_compresses_as_it_agreed() {
             }
         }
         let news = "news and news and ".repeat(100);
-        let prepared = wsutil::Prepared::new(&news).with_deflate(&Deflate::new(server));
-        served.handle().broadcast(&prepared, None).unwrap();
+        assert_eq!(served.handle().to(To::All).send(&news), Ok(clients.len()));
         for client in &mut clients {
             assert_eq!(client.receive_owned().unwrap(), Some(news.as_str().into()));
             client.send("and after it").unwrap();

@@ -7,7 +7,7 @@ use std::{
 };
 
 use wscore::{CloseCode, Frame};
-use wsserver::{Config, End, Report};
+use wsserver::{Config, End, Report, To};
 use wsutil::{Error, Timeout};
 
 use crate::service::{Call, masked, quick, read_all, serve, serve_with};
@@ -49,7 +49,7 @@ fn s13_who_does_not_answer_a_ping_is_dropped_and_who_does_is_not() {
     let dropped = served.opened();
     assert_eq!(served.closed(), (dropped, End::TimedOut(Timeout::Pong)));
     drop(read_all(&mut silent));
-    served.handle().broadcast(&wsutil::Prepared::new("news"), None).unwrap();
+    assert_eq!(served.handle().to(To::All).send("news"), Ok(1));
     let (message, _good) = waits.join().unwrap();
     assert_eq!(message.unwrap(), Some("news".into()));
 }
@@ -181,7 +181,7 @@ fn one_end_for_each_that_was_opened() {
                 assert!(open.remove(&id));
                 ends += 1;
             }
-            Call::Message(..) => {}
+            _ => {}
         }
     }
     assert!(open.is_empty());

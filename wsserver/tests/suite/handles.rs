@@ -3,8 +3,8 @@
 use std::thread;
 
 use wscore::CloseCode;
-use wsserver::{Config, End};
-use wsutil::{OwnedMessage, Prepared, SendError};
+use wsserver::{Config, End, To};
+use wsutil::{OwnedMessage, SendError};
 
 use crate::service::{Call, serve, serve_with};
 
@@ -48,8 +48,9 @@ fn s7_a_broadcast_reaches_all_that_are_open_but_one() {
     std::io::Write::write_all(&mut half, b"\x81\x85").unwrap();
     let message = "news".repeat(10_000);
     let but = clients[7].1;
-    served.handle().broadcast(&Prepared::new(&message), Some(but)).unwrap();
-    served.handle().broadcast(&Prepared::new("end"), None).unwrap();
+    let handle = served.handle();
+    assert_eq!(handle.to(To::All).but(but).send(&message), Ok(50));
+    assert_eq!(handle.to(To::All).send_prepared(&handle.prepare("end")), Ok(51));
     for (client, id) in &mut clients {
         if *id != but {
             assert_eq!(client.receive_owned().unwrap(), Some(message.as_str().into()));

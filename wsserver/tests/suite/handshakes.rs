@@ -39,12 +39,15 @@ fn s3_an_admission_has_headers_and_a_protocol() {
     assert!(answer(&served, &request("/?protocol")).starts_with("HTTP/1.1 500 "));
 }
 
+/// A request that is no handshake.
+fn plain(method: &str, path: &str) -> String {
+    format!("{method} {path} HTTP/1.1\r\nHost: example.com\r\n\r\n")
+}
+
 #[test]
 fn s4_paths_connect_status_and_none() {
     let served =
         serve_with(|builder| builder.connect_path("/socket").status_path("/socket/status"));
-    let plain =
-        |method: &str, path: &str| format!("{method} {path} HTTP/1.1\r\nHost: example.com\r\n\r\n");
     let status = answer(&served, &plain("GET", "/socket/status"));
     assert!(status.starts_with("HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n"), "{status}");
     assert!(status.ends_with("\r\n\r\nOK"));
@@ -59,6 +62,41 @@ fn s4_paths_connect_status_and_none() {
     assert!(answer(&served, &plain("GET", "/socket")).starts_with("HTTP/1.1 426 "));
     let url = format!("ws://{}/socket?query", served.address);
     wsutil::connect(&url).unwrap();
+}
+
+#[test]
+fn s4_pages_and_metrics_are_served() {
+    let served = serve_with(|builder| {
+        builder
+            .metrics_path("/metrics")
+            .page("/", "text/html; charset=utf-8", "<p>Hello")
+            .page("/bytes", "application/octet-stream", vec![0, 255])
+            .page("/no-type", "a\r\nX: y", "")
+            .connect_path("/socket")
+    });
+    let page = answer(&served, &plain("GET", "/?query"));
+    assert!(page.starts_with("HTTP/1.1 200 OK\r\nContent-Type: text/html; charset=utf-8\r\n"));
+    assert!(page.ends_with("\r\n\r\n<p>Hello"), "{page}");
+    assert!(answer(&served, &plain("HEAD", "/bytes")).contains("\r\nContent-Length: 2\r\n"));
+    assert!(answer(&served, &plain("POST", "/")).starts_with("HTTP/1.1 405 "));
+    assert!(answer(&served, &plain("GET", "/no-type")).starts_with("HTTP/1.1 500 "));
+    assert!(answer(&served, &request("/other")).starts_with("HTTP/1.1 404 "));
+    let metrics = answer(&served, &plain("GET", "/metrics"));
+    assert!(metrics.contains("\r\nContent-Type: text/plain; version=0.0.4\r\n"));
+    let (_, metrics) = metrics.split_once("\r\n\r\n").unwrap();
+    for line in [
+        "# TYPE wsserver_not_upgraded_total counter",
+        "wsserver_not_upgraded_total 5",
+        "wsserver_open 0",
+        "wsserver_ended_total{end=\"slow\"} 0",
+    ] {
+        assert!(metrics.lines().any(|other| other == line), "{line} is not in {metrics}");
+    }
+    // Every line is a comment, or a name and a number.
+    for line in metrics.lines().filter(|line| !line.starts_with("# ")) {
+        let (name, value) = line.split_once(' ').unwrap();
+        assert!(name.starts_with("wsserver_") && value.parse::<u64>().is_ok(), "{line}");
+    }
 }
 
 #[test]
@@ -114,7 +152,15 @@ fn s12_too_many_are_told_503_until_others_have_gone() {
     let mut clients: Vec<_> = (0..3).map(|_| served.connect()).collect();
     let refused = answer(&served, "");
     assert!(refused.starts_with("HTTP/1.1 503 Service Unavailable\r\n"), "{refused}");
-    assert!(refused.contains("\r\nRetry-After: 2\r\n"));
+    // Not all are to come again at the same time.
+    let seconds = |refused: &str| {
+        let (_, after) = refused.split_once("\r\nRetry-After: ").unwrap();
+        after.split("\r\n").next().unwrap().parse::<u32>().unwrap()
+    };
+    let mut asked = vec![seconds(&refused)];
+    asked.extend((0..9).map(|_| seconds(&answer(&served, ""))));
+    asked.sort_unstable();
+    assert_eq!(asked, [1, 1, 2, 2, 3, 3, 4, 4, 5, 5]);
     drop(clients.pop());
     let started = std::time::Instant::now();
     while wsutil::connect(&format!("ws://{}/", served.address)).is_err() {
@@ -124,6 +170,8 @@ fn s12_too_many_are_told_503_until_others_have_gone() {
     let served = serve(Config { max_handshakes: 2, ..Config::default() });
     let waiting = [served.stream(), served.stream()];
     assert!(answer(&served, "").starts_with("HTTP/1.1 503 "));
+    // It is told even if it said something first.
+    assert!(answer(&served, &request("/")).starts_with("HTTP/1.1 503 "));
     drop(waiting);
 }
 

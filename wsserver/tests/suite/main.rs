@@ -14,4 +14,5 @@ mod handles;
 mod handshakes;
 mod messages;
 mod overload;
+mod rooms;
 mod service;

@@ -6,7 +6,9 @@ use wscore::{CloseCode, Frame};
 use wsserver::{Config, End};
 use wsutil::{Error, MessageError, OwnedMessage};
 
-use crate::service::{HISTORY, Served, masked, read_all, read_head, request, serve, serve_with};
+use crate::service::{
+    Call, HISTORY, Served, masked, read_all, read_head, request, serve, serve_with,
+};
 
 #[test]
 fn messages_of_all_sizes_come_back_from_any_number_of_threads() {
@@ -184,4 +186,27 @@ fn the_service_closes_a_connection() {
     let (closed, End::Closed(status)) = served.closed() else { panic!("it was closed") };
     assert_eq!((closed, status.code), (id, CloseCode::NORMAL));
     assert!(matches!(client.send("late"), Err(Error::Send(_))));
+}
+
+#[test]
+fn s2_pings_and_pongs_are_told_of_in_their_place() {
+    let served = serve(Config::default());
+    let (_plain, _) = served.connect_known();
+    let mut stream = served.stream();
+    stream.write_all(request("/?control").as_bytes()).unwrap();
+    read_head(&mut stream);
+    let id = served.opened();
+    let mut bytes = masked(&Frame::ping("one").unwrap());
+    bytes.extend(masked(&Frame::text("tell")));
+    bytes.extend(masked(&Frame::pong([7; 125]).unwrap()));
+    bytes.extend(masked(&Frame::ping("").unwrap()));
+    stream.write_all(&bytes).unwrap();
+    let ping = |payload: &[u8]| Call::Ping(id, payload.to_owned());
+    assert_eq!(served.call(), ping(b"one"));
+    assert_eq!(served.call(), Call::Message(id, "tell".into()));
+    assert_eq!(served.call(), Call::Pong(id, vec![7; 125]));
+    assert_eq!(served.call(), ping(b""));
+    let mut pongs = [0; 7];
+    stream.read_exact(&mut pongs).unwrap();
+    assert_eq!(&pongs, b"\x8a\x03one\x8a\x00");
 }

@@ -8,7 +8,9 @@ use std::{
 };
 
 use wscore::{Frame, Headers, Rejection, Request};
-use wsserver::{Admission, Builder, Client, ClientId, Config, End, Handler, Running, Server};
+use wsserver::{
+    Admission, Builder, Client, ClientId, Config, End, Handler, JoinError, Running, Server, To,
+};
 use wsutil::{Connection, Message, OwnedMessage, SendError};
 
 /// How long anything may take that has to happen.
@@ -20,10 +22,18 @@ pub(crate) enum Call {
     Open(ClientId),
     Message(ClientId, OwnedMessage),
     Close(ClientId, End),
+    Leave(ClientId, String),
+    /// How many messages were dropped.
+    Drain(ClientId, u64),
+    Ping(ClientId, Vec<u8>),
+    Pong(ClientId, Vec<u8>),
 }
 
 /// What is sent at once to some, in bytes: more than is gathered before it is written.
 pub(crate) const HISTORY: usize = 200_000;
+
+/// The session of those whose pings and pongs are told of.
+const CONTROL: usize = 100_000;
 
 /// Echoes, counts what it echoed to each connection, and does what some texts say.
 pub(crate) struct Service(Sender<Call>);
@@ -39,8 +49,18 @@ impl Handler for Service {
             Some("headers") => {
                 Ok(Admission::new(0).with_headers(Headers::new().with("X-Who", "you")?))
             }
+            Some("control") => Ok(Admission::new(CONTROL)),
             Some("protocol") => Ok(Admission::new(0).with_protocol("chat")),
-            _ => Ok(Admission::new(0)),
+            Some(query) => {
+                Ok(query.split('&').fold(Admission::new(0), |admission, pair| {
+                    match pair.split_once('=') {
+                        Some(("user", user)) => admission.with_user(user),
+                        Some(("name", name)) => admission.with_name(name),
+                        _ => admission,
+                    }
+                }))
+            }
+            None => Ok(Admission::new(0)),
         }
     }
 
@@ -53,24 +73,63 @@ impl Handler for Service {
     }
 
     fn on_message(&self, client: &mut Client<'_, usize>, message: Message<'_>) {
-        *client.session() += 1;
-        match message.as_text() {
-            Some("count") => {
+        *client.session_mut() += 1;
+        let text = message.as_text().unwrap_or_default();
+        let (command, rest) = text.split_once(' ').unwrap_or((text, ""));
+        match command {
+            "count" => {
                 let count = client.session().to_string();
                 client.send(&count).unwrap();
             }
-            Some("close") => client.close(wscore::CloseCode::NORMAL, "as you wish").unwrap(),
-            Some("panic") => panic!("as it was to"),
-            Some("flood") => while client.send(&[0; 1 << 16]).is_ok() {},
-            Some("tell") => {
+            "close" => client.close(wscore::CloseCode::NORMAL, "as you wish").unwrap(),
+            "panic" => panic!("as it was to"),
+            "flood" => while client.send(&[0; 1 << 16]).is_ok() {},
+            "tell" => {
                 let _ = self.0.send(Call::Message(client.id(), message.to_owned()));
+            }
+            "join" => {
+                let joined = format!("{:?}", client.join(rest));
+                client.send(&joined).unwrap();
+            }
+            "leave" => {
+                let left = client.leave(rest).to_string();
+                client.send(&left).unwrap();
+            }
+            "say" => {
+                let (room, text) = rest.split_once(' ').unwrap();
+                client.to(To::Room(room)).send(text).unwrap();
+            }
+            "others" => {
+                client.to(To::All).but(client.id()).send(rest).unwrap();
             }
             _ => client.send(message).unwrap(),
         }
     }
 
+    fn on_ping(&self, client: &mut Client<'_, usize>, payload: &[u8]) {
+        if *client.session() >= CONTROL {
+            let _ = self.0.send(Call::Ping(client.id(), payload.to_owned()));
+        }
+    }
+
+    fn on_pong(&self, client: &mut Client<'_, usize>, payload: &[u8]) {
+        if *client.session() >= CONTROL {
+            let _ = self.0.send(Call::Pong(client.id(), payload.to_owned()));
+        }
+    }
+
+    fn on_drain(&self, client: &mut Client<'_, usize>, dropped: u64) {
+        let _ = self.0.send(Call::Drain(client.id(), dropped));
+    }
+
+    fn on_leave(&self, client: &mut Client<'_, usize>, room: &str) {
+        assert!(!client.rooms().iter().any(|other| **other == *room));
+        let _ = self.0.send(Call::Leave(client.id(), room.to_owned()));
+    }
+
     fn on_close(&self, client: &mut Client<'_, usize>, end: &End) {
         assert!(matches!(client.send("too late"), Err(SendError::Closed)));
+        assert!(matches!(client.join("too late"), Err(JoinError::Gone)));
         let _ = self.0.send(Call::Close(client.id(), end.clone()));
     }
 }
@@ -111,6 +170,13 @@ impl Served {
         (connection, self.opened())
     }
 
+    /// A connection whose request has this query, and how it is called.
+    pub(crate) fn connect_as(&self, query: &str) -> (Connection<TcpStream>, ClientId) {
+        let connection = wsutil::connect(&format!("ws://{}/?{query}", self.address)).unwrap();
+        connection.get_ref().set_read_timeout(Some(PATIENCE)).unwrap();
+        (connection, self.opened())
+    }
+
     pub(crate) fn stream(&self) -> TcpStream {
         let stream = TcpStream::connect(self.address).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
@@ -142,6 +208,15 @@ impl Served {
         match self.call() {
             Call::Close(id, end) => (id, end),
             other => panic!("{other:?}"),
+        }
+    }
+
+    /// Waits until the server itself says so.
+    pub(crate) fn until(&self, is_so: impl Fn(&wsserver::ServerHandle) -> bool) {
+        let (handle, start) = (self.handle(), std::time::Instant::now());
+        while !is_so(&handle) {
+            assert!(start.elapsed() < PATIENCE, "it never came so");
+            std::thread::sleep(Duration::from_millis(1));
         }
     }
 
