@@ -34,6 +34,7 @@
 //!
 //! # Features
 //! - `deflate`: messages that are compressed on the wire, by `wsflate`.
+//! - `json`: `Routes`, which answer requests that are JSON in text messages.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -50,6 +51,8 @@ mod mailbox;
 mod metrics;
 mod overload;
 mod publish;
+#[cfg(feature = "json")]
+mod routes;
 mod server;
 mod shared;
 mod to;
@@ -65,5 +68,7 @@ pub use handler::{Admission, End, Handler};
 pub use id::{ClientId, InvalidClientId};
 pub use overload::Overload;
 pub use publish::Publish;
+#[cfg(feature = "json")]
+pub use routes::{RouteError, RouteRequest, RouteResponse, Routes};
 pub use server::{Builder, Report, Running, Server};
 pub use to::To;

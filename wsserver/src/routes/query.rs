@@ -1,0 +1,94 @@
+//! The query of a target.
+
+use std::borrow::Cow;
+
+/// A name and its value.
+type Pair<'a> = (Cow<'a, str>, Cow<'a, str>);
+
+/// The pairs of a query, decoded; `None` for one that cannot be.
+pub(super) fn pairs(query: &str) -> impl Iterator<Item = Option<Pair<'_>>> {
+    query.split('&').filter(|pair| !pair.is_empty()).map(|pair| {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        Some((decode(name)?, decode(value)?))
+    })
+}
+
+/// Decodes `+` and `%` with two digits; `None` if digits are missing, or what comes out is not
+/// UTF-8.
+fn decode(text: &str) -> Option<Cow<'_, str>> {
+    if !text.contains(['+', '%']) {
+        return Some(Cow::Borrowed(text));
+    }
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    loop {
+        let (byte, behind) = match rest {
+            [] => return String::from_utf8(bytes).ok().map(Cow::Owned),
+            [b'+', behind @ ..] => (b' ', behind),
+            [b'%', high, low, behind @ ..] => (digit(*high)? << 4 | digit(*low)?, behind),
+            [b'%', ..] => return None,
+            [byte, behind @ ..] => (*byte, behind),
+        };
+        bytes.push(byte);
+        rest = behind;
+    }
+}
+
+/// The value of a hexadecimal digit.
+const fn digit(byte: u8) -> Option<u8> {
+    match byte {
+        b'0'..=b'9' => Some(byte - b'0'),
+        b'a'..=b'f' => Some(byte - b'a' + 10),
+        b'A'..=b'F' => Some(byte - b'A' + 10),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::{prelude::*, test_runner::RngSeed};
+
+    use super::*;
+
+    #[test]
+    fn queries_are_decoded() {
+        let rows: [(&str, &[(&str, &str)]); 9] = [
+            ("", &[]),
+            ("&&", &[]),
+            ("a=1", &[("a", "1")]),
+            ("a=1&b=2&a=3", &[("a", "1"), ("b", "2"), ("a", "3")]),
+            ("a&b=&=c", &[("a", ""), ("b", ""), ("", "c")]),
+            ("a=b=c?d", &[("a", "b=c?d")]),
+            ("a+b=c+%2B+d", &[("a b", "c + d")]),
+            ("%61%3d=%26%e4%b8%ad%E4%B8%AD", &[("a=", "&中中")]),
+            ("中=é", &[("中", "é")]),
+        ];
+        for (query, wanted) in rows {
+            let decoded: Option<Vec<_>> = pairs(query).collect();
+            let wanted = wanted.iter().map(|(name, value)| ((*name).into(), (*value).into()));
+            assert_eq!(decoded, Some(wanted.collect()), "{query}");
+        }
+    }
+
+    #[test]
+    fn queries_that_cannot_be_decoded_are_refused() {
+        for query in ["%", "a=%", "a=%1", "a=%1g", "%+1=a", "a=%%41", "a=1&b=%zz", "%ff", "a=%c3"] {
+            assert!(pairs(query).any(|pair| pair.is_none()), "{query}");
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, rng_seed: RngSeed::Fixed(1), ..ProptestConfig::default() })]
+
+        #[test]
+        fn what_is_encoded_is_decoded(text in ".*") {
+            let encoded: String = text.bytes().map(|byte| format!("%{byte:02x}")).collect();
+            prop_assert_eq!(decode(&encoded), Some(Cow::Owned(text)));
+        }
+
+        #[test]
+        fn any_query_can_be_looked_at(query in "[%+&=a0-9é]{0,30}") {
+            prop_assert!(pairs(&query).count() <= query.len());
+        }
+    }
+}
