@@ -5,12 +5,9 @@
 
 mod common;
 
-use std::sync::{Arc, OnceLock};
-
 use wscore::{CloseCode, Rejection, Request};
 use wsserver::{
-    Admission, Client, End, Handler, RouteError, RouteRequest, RouteResponse, Routes, Server,
-    ServerHandle,
+    Admission, Client, End, Handler, RouteError, RouteRequest, RouteResponse, Routes, Server, To,
 };
 use wsutil::Message;
 
@@ -20,7 +17,6 @@ const USERS: [(&str, &str); 4] =
 
 struct Chat {
     routes: Routes<User>,
-    server: Arc<OnceLock<ServerHandle>>,
 }
 
 struct User {
@@ -42,7 +38,7 @@ impl Handler for Chat {
 
     fn on_open(&self, client: &mut Client<'_, User>) {
         let text = format!("{} joined", client.session().name);
-        tell(&self.server, client, "system", text);
+        tell(client, "system", text);
     }
 
     fn on_message(&self, client: &mut Client<'_, User>, message: Message<'_>) {
@@ -55,39 +51,36 @@ impl Handler for Chat {
 
     fn on_close(&self, client: &mut Client<'_, User>, _: &End) {
         let text = format!("{} left", client.session().name);
-        tell(&self.server, client, "system", text);
+        tell(client, "system", text);
     }
 }
 
-fn routes(server: Arc<OnceLock<ServerHandle>>) -> Result<Routes<User>, RouteError> {
-    let post = move |client: &mut Client<'_, User>, request: &RouteRequest<'_>| {
+fn routes() -> Result<Routes<User>, RouteError> {
+    let post = |client: &mut Client<'_, User>, request: &RouteRequest<'_>| {
         let text = format!("{}: {}", client.session().name, request.body());
-        tell(&server, client, "message", text);
+        tell(client, "message", text);
         RouteResponse::ok("")
     };
     Routes::new().route("POST", "/message", post)
 }
 
 /// Tells something to all but one client.
-fn tell(server: &OnceLock<ServerHandle>, but: &Client<'_, User>, name: &str, text: String) {
-    if let Some(server) = server.get() {
-        // It can only fail if the server ends, or does not keep up: then some miss it.
-        let _ = server.broadcast(&RouteResponse::broadcast(name, text).prepare(), Some(but.id()));
-    }
+fn tell(but: &Client<'_, User>, name: &str, text: String) {
+    // It can only fail if the server does not keep up: then some miss it.
+    let _ = but.to(To::All).but(but.id()).send(&RouteResponse::broadcast(name, text).to_text());
 }
 
 fn main() {
     let address = common::listen_address("A chat of four users, with requests over text messages.");
-    let handle = Arc::new(OnceLock::new());
-    let routes = routes(handle.clone()).unwrap_or_else(|error| common::fail(&error.to_string()));
+    let routes = routes().unwrap_or_else(|error| common::fail(&error.to_string()));
     let server = match Server::builder().listen(&address) {
-        Ok(builder) => builder.handler(Chat { routes, server: handle.clone() }),
+        Ok(builder) => builder.handler(Chat { routes }),
         Err(error) => common::fail(&format!("cannot listen on {address}: {error}")),
     };
     let addresses = server.addresses().unwrap_or_default();
     let running = server.start().unwrap_or_else(|error| common::fail(&error.to_string()));
-    let stop = handle.get_or_init(|| running.handle()).clone();
-    if let Err(error) = ctrlc::set_handler(move || stop.shutdown()) {
+    let handle = running.handle();
+    if let Err(error) = ctrlc::set_handler(move || handle.shutdown()) {
         common::fail(&format!("cannot handle Ctrl-C: {error}"));
     }
     for address in addresses {

@@ -1,7 +1,7 @@
 //! Who is connected to a loop: rooms, users and names of its connections.
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     error, fmt,
     sync::Arc,
 };
@@ -36,19 +36,31 @@ impl fmt::Display for JoinError {
 impl error::Error for JoinError {}
 
 /// The open connections of one loop, by key, and what they belong to.
+///
+/// What is published is numbered, and each knows since which number it is there: a message is for
+/// those who were there when it was published, and are when it is sent.
 #[derive(Debug, Default)]
 pub(crate) struct Directory {
     worker: u16,
-    /// The generation of the connection with each key; 0 if none is open.
-    open: Vec<u32>,
+    /// What was published so far.
+    published: u64,
+    /// The connection with each key.
+    open: Vec<Opened>,
     /// How many are open.
     count: usize,
     /// Those that belong to something.
     members: HashMap<u32, Member>,
-    /// None is empty.
-    rooms: HashMap<Arc<str>, BTreeSet<u32>>,
+    /// Since when each member is there; none is empty.
+    rooms: HashMap<Arc<str>, BTreeMap<u32, u64>>,
     /// None is empty.
     users: HashMap<Arc<str>, BTreeSet<u32>>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Opened {
+    /// 0 if none is open.
+    generation: u32,
+    since: u64,
 }
 
 #[derive(Debug, Default)]
@@ -74,9 +86,9 @@ impl Directory {
     pub(crate) fn open(&mut self, id: ClientId, user: Option<Arc<str>>, name: Option<Arc<str>>) {
         let place = id.key as usize;
         if self.open.len() <= place {
-            self.open.resize(place + 1, 0);
+            self.open.resize(place + 1, Opened::default());
         }
-        self.open[place] = id.generation;
+        self.open[place] = Opened { generation: id.generation, since: self.published };
         self.count += 1;
         if let Some(user) = &user {
             self.users.entry(user.clone()).or_default().insert(id.key);
@@ -91,22 +103,26 @@ impl Directory {
         if !self.is_open(id) {
             return Left::default();
         }
-        self.open[id.key as usize] = 0;
+        self.open[id.key as usize].generation = 0;
         self.count -= 1;
         let Some(Member { user, name, rooms }) = self.members.remove(&id.key) else {
             return Left::default();
         };
         if let Some(user) = user {
-            remove_from(&mut self.users, &user, id.key);
+            let connections = self.users.get_mut(&user);
+            if connections.is_some_and(|keys| keys.remove(&id.key) && keys.is_empty()) {
+                self.users.remove(&user);
+            }
         }
         for room in &rooms {
-            remove_from(&mut self.rooms, room, id.key);
+            self.remove_from(room, id.key);
         }
         Left { rooms, name }
     }
 
     pub(crate) fn is_open(&self, id: ClientId) -> bool {
-        id.worker == self.worker && self.open.get(id.key as usize) == Some(&id.generation)
+        let opened = self.open.get(id.key as usize);
+        id.worker == self.worker && opened.is_some_and(|opened| opened.generation == id.generation)
     }
 
     /// Whether it was not there before.
@@ -132,7 +148,7 @@ impl Directory {
         // All members share the name.
         let name =
             self.rooms.get_key_value(room).map_or_else(|| room.into(), |(name, _)| name.clone());
-        self.rooms.entry(Arc::clone(&name)).or_default().insert(id.key);
+        self.rooms.entry(Arc::clone(&name)).or_default().insert(id.key, self.published);
         self.members.entry(id.key).or_default().rooms.push(name);
         Ok(true)
     }
@@ -147,7 +163,7 @@ impl Directory {
         if member.rooms.is_empty() && member.user.is_none() && member.name.is_none() {
             self.members.remove(&id.key);
         }
-        remove_from(&mut self.rooms, room, id.key);
+        self.remove_from(room, id.key);
         true
     }
 
@@ -172,31 +188,43 @@ impl Directory {
         self.users.keys()
     }
 
-    /// The keys of those that a message is for, each once.
-    pub(crate) fn keys<'a>(&'a self, target: &'a Target) -> impl Iterator<Item = u32> + 'a {
-        let all = match target {
-            Target::All => {
-                Some((0..).zip(&self.open).filter(|(_, of)| **of > 0).map(|(key, _)| key))
-            }
-            _ => None,
-        };
-        let some = match target {
-            Target::All => None,
-            Target::Room { name, .. } => self.rooms.get(name),
-            Target::User(user) => self.users.get(user),
-        };
-        let owner = self.owner_beside(target, some);
-        all.into_iter().flatten().chain(some.into_iter().flatten().copied()).chain(owner)
+    /// Numbers something that is published.
+    pub(crate) fn publish(&mut self) -> u64 {
+        self.published += 1;
+        self.published
     }
 
-    /// How many a message is for.
+    /// The keys of those that a message with this number is for, each once.
+    pub(crate) fn keys<'a>(
+        &'a self,
+        target: &'a Target,
+        number: u64,
+    ) -> impl Iterator<Item = u32> + 'a {
+        let (mut all, mut room, mut user) = (None, None, None);
+        match target {
+            Target::All => all = Some((0..).zip(&self.open)),
+            Target::Room { name, .. } => room = self.rooms.get(name),
+            Target::User(name) => user = self.users.get(name),
+        }
+        let owner = self.owner_beside(target);
+        let all = all.into_iter().flatten().map(|(key, _)| key);
+        let user = user.into_iter().flatten().copied();
+        let open = all.chain(user).chain(owner).filter(move |key| {
+            let opened = self.open[*key as usize];
+            opened.generation > 0 && opened.since < number
+        });
+        let room = room.into_iter().flatten().filter(move |(_, since)| **since < number);
+        open.chain(room.map(|(key, _)| *key))
+    }
+
+    /// How many a message is for now.
     pub(crate) fn count(&self, target: &Target) -> usize {
-        let some = match target {
-            Target::All => return self.count,
-            Target::Room { name, .. } => self.rooms.get(name),
-            Target::User(user) => self.users.get(user),
+        let members = match target {
+            Target::All => self.count,
+            Target::Room { name, .. } => self.rooms.get(name).map_or(0, BTreeMap::len),
+            Target::User(user) => self.users.get(user).map_or(0, BTreeSet::len),
         };
-        some.map_or(0, BTreeSet::len) + usize::from(self.owner_beside(target, some).is_some())
+        members + usize::from(self.owner_beside(target).is_some())
     }
 
     /// Whether a message is for this connection.
@@ -206,7 +234,7 @@ impl Directory {
                 Target::All => true,
                 Target::Room { name, owner } => {
                     *owner == Some(id)
-                        || self.rooms.get(name).is_some_and(|room| room.contains(&id.key))
+                        || self.rooms.get(name).is_some_and(|room| room.contains_key(&id.key))
                 }
                 Target::User(user) => self.user_of(id) == Some(user),
             }
@@ -214,14 +242,23 @@ impl Directory {
 
     /// The id of the open connection with this key.
     pub(crate) fn id(&self, key: u32) -> ClientId {
-        ClientId { generation: self.open[key as usize], worker: self.worker, key }
+        ClientId { generation: self.open[key as usize].generation, worker: self.worker, key }
     }
 
-    /// The owner of the room that a message is for, unless it is one of these.
-    fn owner_beside(&self, target: &Target, members: Option<&BTreeSet<u32>>) -> Option<u32> {
-        let Target::Room { owner: Some(owner), .. } = target else { return None };
-        let is_beside = !members.is_some_and(|members| members.contains(&owner.key));
-        (is_beside && self.is_open(*owner)).then_some(owner.key)
+    /// The owner of the room that a message is for, unless it has joined it.
+    fn owner_beside(&self, target: &Target) -> Option<u32> {
+        let Target::Room { name, owner: Some(owner) } = target else { return None };
+        let has_joined = self.rooms.get(name).is_some_and(|room| room.contains_key(&owner.key));
+        (!has_joined && self.is_open(*owner)).then_some(owner.key)
+    }
+
+    /// Removes a member from a room, and the room with its last one.
+    fn remove_from(&mut self, room: &str, key: u32) {
+        let Some(members) = self.rooms.get_mut(room) else { return };
+        members.remove(&key);
+        if members.is_empty() {
+            self.rooms.remove(room);
+        }
     }
 
     fn member(&self, id: ClientId) -> Option<&Member> {
@@ -230,15 +267,6 @@ impl Directory {
 
     fn member_mut(&mut self, id: ClientId) -> Option<&mut Member> {
         self.is_open(id).then(|| self.members.get_mut(&id.key))?
-    }
-}
-
-/// Removes a key from a set, and the set with its last one.
-fn remove_from(sets: &mut HashMap<Arc<str>, BTreeSet<u32>>, name: &str, key: u32) {
-    let Some(set) = sets.get_mut(name) else { return };
-    set.remove(&key);
-    if set.is_empty() {
-        sets.remove(name);
     }
 }
 
@@ -291,6 +319,11 @@ mod tests {
         Target::Room { name: name.into(), owner: None }
     }
 
+    /// Those that something published now is for.
+    fn keys(directory: &Directory, target: &Target) -> Vec<u32> {
+        directory.keys(target, u64::MAX).collect()
+    }
+
     proptest! {
         #[test]
         fn s6_any_operations_do_what_they_do_to_a_plain_list(ops in prop::collection::vec(op(), 0..80)) {
@@ -341,19 +374,19 @@ mod tests {
                         prop_assert_eq!(directory.leave(id, &room), was);
                     }
                 }
-                prop_assert_eq!(directory.keys(&Target::All).collect::<Vec<_>>(), model.keys(|_| true));
+                prop_assert_eq!(keys(&directory, &Target::All), model.keys(|_| true));
                 for name in ["0", "1", "2", "3", "4"] {
                     let members = model.keys(|(.., rooms)| rooms.iter().any(|room| room == name));
-                    prop_assert_eq!(directory.keys(&room(name)).collect::<Vec<_>>(), &*members);
+                    prop_assert_eq!(keys(&directory, &room(name)), &*members);
                     prop_assert_eq!(directory.count(&room(name)), members.len());
                     let is_member = |id: &ClientId| directory.is_for(&room(name), *id);
                     prop_assert_eq!(ids.iter().filter(|id| is_member(id)).count(), members.len());
                     // Empty rooms vanish.
                     prop_assert_eq!(directory.rooms().any(|room| **room == *name), !members.is_empty());
                     let user = Target::User(name.into());
-                    let keys = model.keys(|(_, user, _)| user.as_deref() == Some(name));
-                    prop_assert_eq!(directory.keys(&user).collect::<Vec<_>>(), &*keys);
-                    prop_assert_eq!(directory.users().any(|user| **user == *name), !keys.is_empty());
+                    let known = model.keys(|(_, user, _)| user.as_deref() == Some(name));
+                    prop_assert_eq!(keys(&directory, &user), &*known);
+                    prop_assert_eq!(directory.users().any(|user| **user == *name), !known.is_empty());
                 }
             }
             for (id, ..) in &model.0 {
@@ -370,7 +403,7 @@ mod tests {
         let target = Target::Room { name: "mine".into(), owner: Some(id) };
         assert_eq!(directory.count(&target), 0);
         directory.open(id, None, Some("mine".into()));
-        assert_eq!(directory.keys(&target).collect::<Vec<_>>(), [2]);
+        assert_eq!(keys(&directory, &target), [2]);
         directory.join(id, "mine", 1).unwrap();
         assert_eq!(directory.count(&target), 1);
         assert_eq!(directory.name_of(id).map(|name| &**name), Some("mine"));
@@ -385,5 +418,31 @@ mod tests {
         directory.open(id, None, None);
         assert_eq!(directory.join(id, &"x".repeat(255), 9), Ok(true));
         assert_eq!(directory.join(id, &"x".repeat(256), 9), Err(JoinError::NameTooLong));
+    }
+
+    #[test]
+    fn s6_a_message_is_for_those_who_were_there_when_it_was_published() {
+        let mut directory = Directory::default();
+        let ids = [0, 1, 2].map(|key| ClientId { generation: 7, worker: 0, key });
+        let room = Target::Room { name: "hall".into(), owner: Some(ids[2]) };
+        let user = Target::User("ann".into());
+        for id in &ids[..2] {
+            directory.open(*id, Some("ann".into()), None);
+        }
+        directory.join(ids[0], "hall", 9).unwrap();
+        let number = directory.publish();
+        directory.join(ids[1], "hall", 9).unwrap();
+        directory.open(ids[2], Some("ann".into()), None);
+        for (target, before, now) in [
+            (&Target::All, &[0, 1][..], &[0, 1, 2][..]),
+            (&user, &[0, 1], &[0, 1, 2]),
+            (&room, &[0], &[2, 0, 1]),
+        ] {
+            assert_eq!(directory.keys(target, number).collect::<Vec<_>>(), before);
+            assert_eq!(keys(&directory, target), now);
+        }
+        // Who has left does not get it.
+        directory.leave(ids[0], "hall");
+        assert_eq!(directory.keys(&room, number).count(), 0);
     }
 }

@@ -127,7 +127,7 @@ impl ServerHandle {
         let mut members = vec![];
         for one in &self.shared.loops {
             let directory = one.directory();
-            members.extend(directory.keys(&target).map(|key| directory.id(key)));
+            members.extend(directory.keys(&target, u64::MAX).map(|key| directory.id(key)));
         }
         members
     }

@@ -42,6 +42,7 @@ mod client;
 mod config;
 mod connection;
 mod directory;
+mod events;
 mod handle;
 mod handler;
 mod handshake;
@@ -63,6 +64,9 @@ mod worker;
 pub use client::Client;
 pub use config::Config;
 pub use directory::JoinError;
+pub use events::{
+    EmitError, Event, EventError, EventFormat, Events, InvalidEvent, Value, ValueType,
+};
 pub use handle::ServerHandle;
 pub use handler::{Admission, End, Handler};
 pub use id::{ClientId, InvalidClientId};
@@ -72,3 +76,7 @@ pub use publish::Publish;
 pub use routes::{RouteError, RouteRequest, RouteResponse, Routes};
 pub use server::{Builder, Report, Running, Server};
 pub use to::To;
+
+/// The browser's side of [`Events`]: an ES module that exports a class `Events`, connects again by
+/// itself, and has its documentation inside. [`Builder::browser_client`] serves it.
+pub const BROWSER_CLIENT: &str = include_str!("browser/events.js");

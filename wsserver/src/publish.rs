@@ -4,13 +4,14 @@ use std::fmt;
 
 use wsutil::{Message, Prepared, SendError};
 
-use crate::{ClientId, Overload, ServerHandle, To, mailbox::Command, overload::Item};
+use crate::{ClientId, Overload, ServerHandle, To, mailbox::Command, overload::Item, to::Target};
 
 /// A message on its way to many connections: see [`Client::to`](crate::Client::to) and
 /// [`ServerHandle::to`].
 ///
-/// It is encoded once, and compressed once for each size of window that clients have. Who is a
-/// member when a loop comes to it gets it; those who get it from the same thread get it in order.
+/// It is encoded once, and compressed once for each size of window that clients have. Those get it
+/// who are members now, and still are when their thread comes to it; from one thread they get all in
+/// the same order.
 #[must_use = "nothing is sent before `send`"]
 #[derive(Clone, Copy)]
 pub struct Publish<'a> {
@@ -25,7 +26,9 @@ pub struct Publish<'a> {
 /// What is published, for a loop.
 #[derive(Debug)]
 pub(crate) struct Publication {
-    pub(crate) target: crate::to::Target,
+    pub(crate) target: Target,
+    /// Its number in the loop's directory.
+    pub(crate) number: u64,
     pub(crate) item: Item,
     pub(crate) but: Option<ClientId>,
     pub(crate) overload: Overload,
@@ -65,16 +68,18 @@ impl<'a> Publish<'a> {
         let target = self.handle.shared.target(self.to);
         let (mut count, mut posted) = (0, Ok(()));
         for (worker, one) in (0..).zip(&self.handle.shared.loops) {
-            let members = {
-                let directory = one.directory();
+            let (members, number) = {
+                let mut directory = one.directory();
                 let is_member = |id: &ClientId| directory.is_for(&target, *id);
-                directory.count(&target) - usize::from(self.but.iter().any(is_member))
+                let but = usize::from(self.but.iter().any(is_member));
+                (directory.count(&target) - but, directory.publish())
             };
             if members == 0 {
                 continue;
             }
             let publication = Publication {
                 target: target.clone(),
+                number,
                 item: Item::Prepared(message.clone()),
                 but: self.but,
                 overload: self.overload,

@@ -107,6 +107,11 @@ impl Builder {
         self
     }
 
+    /// Answers GET of this path with the [browser client](crate::BROWSER_CLIENT).
+    pub fn browser_client(self, path: impl Into<String>) -> Self {
+        self.page(path, "text/javascript; charset=utf-8", crate::BROWSER_CLIENT)
+    }
+
     /// Which pages may connect; `None` for all. Those of the server's own host by default, and
     /// what is not a browser.
     pub fn origin(mut self, origin: impl Into<Option<Origin>>) -> Self {

@@ -1,7 +1,6 @@
 //! What a client is told.
 
 use serde::Serialize;
-use wsutil::Prepared;
 
 /// The response to a request, or a broadcast, which nobody asked for.
 ///
@@ -61,9 +60,9 @@ impl RouteResponse {
     /// ```
     /// use wsserver::RouteResponse;
     ///
-    /// // For `ServerHandle::broadcast`, or `Client::send_prepared`.
-    /// let news = RouteResponse::broadcast("message", "Ani: hello").prepare();
-    /// assert_eq!(news.payload(), br#"{"message":"message","body":"Ani: hello","id":0,"code":0}"#);
+    /// // As it is sent with `Client::to` or `ServerHandle::to`.
+    /// let news = RouteResponse::broadcast("message", "Ani: hello").to_text();
+    /// assert_eq!(news, r#"{"message":"message","body":"Ani: hello","id":0,"code":0}"#);
     /// ```
     #[must_use]
     pub fn broadcast(name: impl Into<String>, body: impl Into<String>) -> Self {
@@ -105,12 +104,6 @@ impl RouteResponse {
     pub fn to_text(&self) -> String {
         // Texts and numbers can always be written.
         serde_json::to_string(self).unwrap_or_default()
-    }
-
-    /// The message that is sent, encoded once for all who get it.
-    #[must_use]
-    pub fn prepare(&self) -> Prepared {
-        Prepared::new(&self.to_text())
     }
 }
 
@@ -161,7 +154,6 @@ mod tests {
         ];
         for (response, wanted) in rows {
             assert_eq!(response.to_text(), wanted);
-            assert_eq!(response.prepare().payload(), wanted.as_bytes());
         }
     }
 

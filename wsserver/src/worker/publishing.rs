@@ -75,10 +75,11 @@ impl<H: Handler> Worker<H> {
     }
 
     fn publish(&mut self, publication: &Publication) {
-        let Publication { target, item, but, overload } = publication;
+        let Publication { target, number, item, but, overload } = publication;
         let mut members = mem::take(&mut self.members);
         members.clear();
-        members.extend(self.shared().loops[usize::from(self.index)].directory().keys(target));
+        let here = &self.shared().loops[usize::from(self.index)];
+        members.extend(here.directory().keys(target, *number));
         let mut delivered = 0;
         for key in members.iter().map(|key| *key as usize) {
             let Some(entry) = self.clients.get_mut(key) else { continue };

@@ -10,14 +10,12 @@
 
 mod compressed;
 mod ending;
+mod events;
 mod handles;
 mod handshakes;
 mod messages;
 mod overload;
-<<<<<<< HEAD
 mod rooms;
-=======
 #[cfg(feature = "json")]
 mod routes;
->>>>>>> be3b64f (wsserver: requests over text messages, and routes that they take)
 mod service;

@@ -1,17 +1,12 @@
 //! Requests over text messages are answered as their routes say.
 
-use std::{
-    net::{SocketAddr, TcpStream},
-    sync::{Arc, OnceLock},
-};
+use std::net::TcpStream;
 
 use wscore::{CloseCode, Rejection, Request};
-use wsserver::{
-    Admission, Client, Handler, RouteRequest, RouteResponse, Routes, Running, Server, ServerHandle,
-};
+use wsserver::{Admission, Client, Handler, RouteRequest, RouteResponse, Routes, To};
 use wsutil::{Connection, Message, OwnedMessage};
 
-use crate::service::PATIENCE;
+use crate::service::{Guard, guard};
 
 /// Answers texts by its routes, and does not answer other messages. A session counts what its
 /// handlers were called for.
@@ -31,34 +26,22 @@ impl Handler for Service {
     }
 }
 
-/// A running server; it is shut down at the end of the test.
-struct Served {
-    running: Option<Running>,
-    address: SocketAddr,
+fn serve() -> Guard {
+    guard(|builder| builder.threads(2), Service(routes()))
 }
 
-fn serve() -> Served {
-    let told = Arc::new(OnceLock::new());
-    let server = Server::builder().listen("127.0.0.1:0").unwrap().threads(2);
-    let server = server.handler(Service(routes(told.clone())));
-    let address = server.addresses().unwrap()[0];
-    let running = server.start().unwrap();
-    told.set(running.handle()).unwrap();
-    Served { running: Some(running), address }
-}
-
-fn routes(told: Arc<OnceLock<ServerHandle>>) -> Routes<u32> {
+fn routes() -> Routes<u32> {
     let count = |client: &mut Client<'_, u32>, _: &RouteRequest<'_>| {
-        *client.session() += 1;
+        *client.session_mut() += 1;
         RouteResponse::ok(client.session().to_string())
     };
     let user = |_: &mut Client<'_, u32>, request: &RouteRequest<'_>| {
         let (id, all) = (request.param("id").unwrap(), request.query("all"));
         RouteResponse::ok(format!("{} {id} {}", request.method(), all.unwrap_or_default()))
     };
-    let tell = move |client: &mut Client<'_, u32>, request: &RouteRequest<'_>| {
-        let news = RouteResponse::broadcast("message", request.body()).prepare();
-        told.get().unwrap().broadcast(&news, Some(client.id())).unwrap();
+    let tell = |client: &mut Client<'_, u32>, request: &RouteRequest<'_>| {
+        let news = RouteResponse::broadcast("message", request.body()).to_text();
+        client.to(To::All).but(client.id()).send(&news).unwrap();
         RouteResponse::new(202, "Accepted", "")
     };
     let sum = |_: &mut Client<'_, u32>, request: &RouteRequest<'_>| {
@@ -77,24 +60,6 @@ fn routes(told: Arc<OnceLock<ServerHandle>>) -> Routes<u32> {
         .and_then(|routes| routes.route("PUT", "/sum", sum))
         .and_then(|routes| routes.route("PATCH", "/panic", panic))
         .unwrap()
-}
-
-impl Served {
-    fn connect(&self) -> Connection<TcpStream> {
-        let connection = wsutil::connect(&format!("ws://{}/", self.address)).unwrap();
-        connection.get_ref().set_read_timeout(Some(PATIENCE)).unwrap();
-        connection
-    }
-}
-
-impl Drop for Served {
-    fn drop(&mut self) {
-        let Some(running) = self.running.take() else { return };
-        running.handle().shutdown();
-        if !std::thread::panicking() {
-            running.join().unwrap();
-        }
-    }
 }
 
 /// What comes next, which is text.

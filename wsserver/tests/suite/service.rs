@@ -3,13 +3,15 @@
 use std::{
     io::{Read, Write},
     net::{SocketAddr, TcpStream},
+    ops::Deref,
     sync::mpsc::{Receiver, Sender, channel},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use wscore::{Frame, Headers, Rejection, Request};
 use wsserver::{
-    Admission, Builder, Client, ClientId, Config, End, Handler, JoinError, Running, Server, To,
+    Admission, Builder, Client, ClientId, Config, End, Handler, JoinError, Running, Server,
+    ServerHandle, To,
 };
 use wsutil::{Connection, Message, OwnedMessage, SendError};
 
@@ -135,10 +137,71 @@ impl Handler for Service {
 }
 
 /// A running server; it is shut down at the end of the test.
-pub(crate) struct Served {
-    pub(crate) running: Option<Running>,
+pub(crate) struct Guard {
+    running: Option<Running>,
     pub(crate) address: SocketAddr,
+}
+
+pub(crate) fn guard(with: impl FnOnce(Builder) -> Builder, handler: impl Handler) -> Guard {
+    let server = with(Server::builder().listen("127.0.0.1:0").unwrap()).handler(handler);
+    let address = server.addresses().unwrap()[0];
+    Guard { running: Some(server.start().unwrap()), address }
+}
+
+impl Guard {
+    pub(crate) fn handle(&self) -> ServerHandle {
+        self.running.as_ref().unwrap().handle()
+    }
+
+    pub(crate) fn connect(&self) -> Connection<TcpStream> {
+        self.connect_to("/")
+    }
+
+    pub(crate) fn connect_to(&self, target: &str) -> Connection<TcpStream> {
+        let connection = wsutil::connect(&format!("ws://{}{target}", self.address)).unwrap();
+        connection.get_ref().set_read_timeout(Some(PATIENCE)).unwrap();
+        connection
+    }
+
+    /// Waits until the server itself says so.
+    pub(crate) fn until(&self, is_so: impl Fn(&ServerHandle) -> bool) {
+        let (handle, start) = (self.handle(), Instant::now());
+        while !is_so(&handle) {
+            assert!(start.elapsed() < PATIENCE, "it never came so");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    /// Shuts it down, and waits for its end.
+    pub(crate) fn stop(mut self) -> wsserver::Report {
+        self.handle().shutdown();
+        self.running.take().unwrap().join().unwrap()
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        if let Some(running) = self.running.take() {
+            running.handle().shutdown();
+            if !std::thread::panicking() {
+                running.join().unwrap();
+            }
+        }
+    }
+}
+
+/// A server with the [`Service`].
+pub(crate) struct Served {
+    guard: Guard,
     pub(crate) calls: Receiver<Call>,
+}
+
+impl Deref for Served {
+    type Target = Guard;
+
+    fn deref(&self) -> &Guard {
+        &self.guard
+    }
 }
 
 pub(crate) fn serve(config: Config) -> Served {
@@ -147,23 +210,10 @@ pub(crate) fn serve(config: Config) -> Served {
 
 pub(crate) fn serve_with(with: impl FnOnce(Builder) -> Builder) -> Served {
     let (sender, calls) = channel();
-    let builder = with(Server::builder().listen("127.0.0.1:0").unwrap());
-    let server = builder.handler(Service(sender));
-    let address = server.addresses().unwrap()[0];
-    Served { running: Some(server.start().unwrap()), address, calls }
+    Served { guard: guard(with, Service(sender)), calls }
 }
 
 impl Served {
-    pub(crate) fn handle(&self) -> wsserver::ServerHandle {
-        self.running.as_ref().unwrap().handle()
-    }
-
-    pub(crate) fn connect(&self) -> Connection<TcpStream> {
-        let connection = wsutil::connect(&format!("ws://{}/", self.address)).unwrap();
-        connection.get_ref().set_read_timeout(Some(PATIENCE)).unwrap();
-        connection
-    }
-
     /// A connection, and how it is called.
     pub(crate) fn connect_known(&self) -> (Connection<TcpStream>, ClientId) {
         let connection = self.connect();
@@ -172,9 +222,7 @@ impl Served {
 
     /// A connection whose request has this query, and how it is called.
     pub(crate) fn connect_as(&self, query: &str) -> (Connection<TcpStream>, ClientId) {
-        let connection = wsutil::connect(&format!("ws://{}/?{query}", self.address)).unwrap();
-        connection.get_ref().set_read_timeout(Some(PATIENCE)).unwrap();
-        (connection, self.opened())
+        (self.connect_to(&format!("/?{query}")), self.opened())
     }
 
     pub(crate) fn stream(&self) -> TcpStream {
@@ -211,30 +259,8 @@ impl Served {
         }
     }
 
-    /// Waits until the server itself says so.
-    pub(crate) fn until(&self, is_so: impl Fn(&wsserver::ServerHandle) -> bool) {
-        let (handle, start) = (self.handle(), std::time::Instant::now());
-        while !is_so(&handle) {
-            assert!(start.elapsed() < PATIENCE, "it never came so");
-            std::thread::sleep(Duration::from_millis(1));
-        }
-    }
-
-    /// Shuts it down, and waits for its end.
-    pub(crate) fn stop(mut self) -> wsserver::Report {
-        self.handle().shutdown();
-        self.running.take().unwrap().join().unwrap()
-    }
-}
-
-impl Drop for Served {
-    fn drop(&mut self) {
-        if let Some(running) = self.running.take() {
-            running.handle().shutdown();
-            if !std::thread::panicking() {
-                running.join().unwrap();
-            }
-        }
+    pub(crate) fn stop(self) -> wsserver::Report {
+        self.guard.stop()
     }
 }
 
