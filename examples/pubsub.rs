@@ -27,11 +27,10 @@ impl Handler for Chat {
     type Session = User;
 
     fn authenticate(&self, request: &Request<'_>) -> Result<Admission<User>, Rejection> {
-        let mut queries = request.query().unwrap_or_default().split('&');
-        let query = || queries.find_map(|pair| pair.strip_prefix("key=")).map(str::as_bytes);
-        let key = request.header("Key").or_else(query).unwrap_or_default();
+        let query = request.query_value("key").unwrap_or_default();
+        let key = request.header("Key").unwrap_or(query.as_bytes());
         match USERS.iter().find(|(known, _)| known.as_bytes() == key) {
-            Some((_, name)) => Ok(Admission::new(User { name })),
+            Some((_, name)) => Ok(Admission::new(User { name }).with_user(*name)),
             None => Err(Rejection::new(401).header("WWW-Authenticate", "Key")?),
         }
     }
@@ -73,20 +72,5 @@ fn tell(but: &Client<'_, User>, name: &str, text: String) {
 fn main() {
     let address = common::listen_address("A chat of four users, with requests over text messages.");
     let routes = routes().unwrap_or_else(|error| common::fail(&error.to_string()));
-    let server = match Server::builder().listen(&address) {
-        Ok(builder) => builder.handler(Chat { routes }),
-        Err(error) => common::fail(&format!("cannot listen on {address}: {error}")),
-    };
-    let addresses = server.addresses().unwrap_or_default();
-    let running = server.start().unwrap_or_else(|error| common::fail(&error.to_string()));
-    let handle = running.handle();
-    if let Err(error) = ctrlc::set_handler(move || handle.shutdown()) {
-        common::fail(&format!("cannot handle Ctrl-C: {error}"));
-    }
-    for address in addresses {
-        println!("listening on ws://{address}/");
-    }
-    if let Err(error) = running.join() {
-        common::fail(&error.to_string());
-    }
+    common::serve(Server::builder(), &address, "ws", Chat { routes });
 }

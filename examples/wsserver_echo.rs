@@ -49,23 +49,6 @@ fn main() {
     if let Some(deflate) = deflate {
         builder = builder.deflate(deflate);
     }
-    let server = match builder.listen(&address) {
-        Ok(builder) => builder.handler(Echo),
-        Err(error) => common::fail(&format!("cannot listen on {address}: {error}")),
-    };
-    let addresses = server.addresses().unwrap_or_default();
-    let running = server.start().unwrap_or_else(|error| common::fail(&error.to_string()));
-    let handle = running.handle();
-    if let Err(error) = ctrlc::set_handler(move || handle.shutdown()) {
-        common::fail(&format!("cannot handle Ctrl-C: {error}"));
-    }
-    for address in addresses {
-        println!("listening on ws://{address}/");
-    }
-    match running.join() {
-        Ok(Report { closed, lost, aborted, .. }) => {
-            println!("closed {closed}, lost {lost}, aborted {aborted}");
-        }
-        Err(error) => common::fail(&error.to_string()),
-    }
+    let Report { closed, lost, aborted, .. } = common::serve(builder, &address, "ws", Echo);
+    println!("closed {closed}, lost {lost}, aborted {aborted}");
 }

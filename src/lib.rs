@@ -136,6 +136,7 @@ pub use handshake::{
     client::{ClientHandshake, Dialer},
     headers::{Headers, InvalidHeader},
     origin::{InvalidOrigin, Origin},
+    query::query_pairs,
     rejection::Rejection,
     request::{HeaderSlots, Request, RequestParser},
     request_error::RequestError,

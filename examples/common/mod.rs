@@ -114,6 +114,31 @@ pub(crate) fn listen_options_and(
     (address.unwrap_or_else(|error| fail(&error)), options.deflate())
 }
 
+/// Runs a server until Ctrl-C, and tells where it listens.
+///
+/// Ends the program with 2 when it cannot begin.
+pub(crate) fn serve<H: wsserver::Handler>(
+    builder: wsserver::Builder,
+    address: &str,
+    scheme: &str,
+    handler: H,
+) -> wsserver::Report {
+    let server = match builder.listen(address) {
+        Ok(builder) => builder.handler(handler),
+        Err(error) => fail(&format!("cannot listen on {address}: {error}")),
+    };
+    let addresses = server.addresses().unwrap_or_default();
+    let running = server.start().unwrap_or_else(|error| fail(&error.to_string()));
+    let handle = running.handle();
+    if let Err(error) = ctrlc::set_handler(move || handle.shutdown()) {
+        fail(&format!("cannot handle Ctrl-C: {error}"));
+    }
+    for address in addresses {
+        println!("listening on {scheme}://{address}/");
+    }
+    running.join().unwrap_or_else(|error| fail(&error.to_string()))
+}
+
 /// The value of `--listen`; `take` takes other options, which `help` explains.
 fn parse_arguments(
     about: &str,

@@ -18,6 +18,7 @@ pub(crate) mod client;
 mod head;
 pub(crate) mod headers;
 pub(crate) mod origin;
+pub(crate) mod query;
 pub(crate) mod rejection;
 pub(crate) mod request;
 pub(crate) mod request_error;

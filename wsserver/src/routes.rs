@@ -2,7 +2,6 @@
 
 mod error;
 mod method;
-mod query;
 mod request;
 mod response;
 mod router;

@@ -6,8 +6,9 @@ use serde::{
     Deserialize, Deserializer,
     de::{DeserializeOwned, IgnoredAny, MapAccess, Visitor},
 };
+use wscore::query_pairs;
 
-use super::{method::Method, query::pairs, target::segments};
+use super::{method::Method, target::segments};
 
 /// A request that a route was found for.
 ///
@@ -67,7 +68,7 @@ impl RouteRequest<'_> {
     /// All names and values of the query, decoded, in their order; a name may come again.
     pub fn queries(&self) -> impl Iterator<Item = (Cow<'_, str>, Cow<'_, str>)> {
         // All of them can be decoded, or no route was looked for.
-        pairs(self.sent.split().1).flatten()
+        query_pairs(self.sent.split().1).flatten()
     }
 
     /// The body.
@@ -103,7 +104,7 @@ impl Sent<'_> {
 
     /// Whether all of the query can be decoded.
     pub(super) fn is_query_valid(&self) -> bool {
-        pairs(self.split().1).all(|pair| pair.is_some())
+        query_pairs(self.split().1).all(|pair| pair.is_some())
     }
 }
 

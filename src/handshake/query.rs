@@ -1,12 +1,20 @@
-//! The query of a target.
+//! The query of a target, as forms and pages write it.
 
-use std::borrow::Cow;
+use alloc::{borrow::Cow, string::String, vec::Vec};
 
 /// A name and its value.
 type Pair<'a> = (Cow<'a, str>, Cow<'a, str>);
 
-/// The pairs of a query, decoded; `None` for one that cannot be.
-pub(super) fn pairs(query: &str) -> impl Iterator<Item = Option<Pair<'_>>> {
+/// The names and values of a query such as `name=Ann+B&x=%41`, decoded, in order: what has neither
+/// `+` nor `%` is borrowed. A pair is `None` if it cannot be decoded: if digits are missing, or it is
+/// not UTF-8.
+///
+/// ```
+/// let mut pairs = wscore::query_pairs("name=Ann+B&x=%4");
+/// assert_eq!(pairs.next(), Some(Some(("name".into(), "Ann B".into()))));
+/// assert_eq!(pairs.next(), Some(None));
+/// ```
+pub fn query_pairs(query: &str) -> impl Iterator<Item = Option<Pair<'_>>> {
     query.split('&').filter(|pair| !pair.is_empty()).map(|pair| {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
         Some((decode(name)?, decode(value)?))
@@ -64,7 +72,7 @@ mod tests {
             ("中=é", &[("中", "é")]),
         ];
         for (query, wanted) in rows {
-            let decoded: Option<Vec<_>> = pairs(query).collect();
+            let decoded: Option<Vec<_>> = query_pairs(query).collect();
             let wanted = wanted.iter().map(|(name, value)| ((*name).into(), (*value).into()));
             assert_eq!(decoded, Some(wanted.collect()), "{query}");
         }
@@ -73,7 +81,7 @@ mod tests {
     #[test]
     fn queries_that_cannot_be_decoded_are_refused() {
         for query in ["%", "a=%", "a=%1", "a=%1g", "%+1=a", "a=%%41", "a=1&b=%zz", "%ff", "a=%c3"] {
-            assert!(pairs(query).any(|pair| pair.is_none()), "{query}");
+            assert!(query_pairs(query).any(|pair| pair.is_none()), "{query}");
         }
     }
 
@@ -88,7 +96,7 @@ mod tests {
 
         #[test]
         fn any_query_can_be_looked_at(query in "[%+&=a0-9é]{0,30}") {
-            prop_assert!(pairs(&query).count() <= query.len());
+            prop_assert!(query_pairs(&query).count() <= query.len());
         }
     }
 }
