@@ -55,7 +55,8 @@ pub(crate) struct Entry<S> {
 #[derive(Debug)]
 pub(crate) enum Stage<S> {
     Handshake {
-        opening: Box<Opening>,
+        /// What has come of the request.
+        opening: Option<Box<Opening>>,
         until: Tick,
     },
     Open(Open<S>),

@@ -30,7 +30,7 @@ pub(crate) struct Page {
     pub(crate) body: Vec<u8>,
 }
 
-/// A connection whose request is not answered.
+/// A request that has come in part.
 #[derive(Debug)]
 pub(crate) struct Opening {
     parser: RequestParser,
@@ -55,31 +55,44 @@ pub(crate) enum Answer<S> {
 }
 
 impl Opening {
-    pub(crate) fn new() -> Self {
-        Self { parser: RequestParser::new(Limits::default()), received: vec![] }
-    }
-
-    /// Takes bytes of the client; the answer is appended to `out`.
-    pub(crate) fn advance<H: Handler>(
-        &mut self,
-        bytes: &[u8],
+    /// Takes bytes of the client, the first ones if `this` is none: what comes of them, and those
+    /// behind the request. The answer is appended to `out`.
+    pub(crate) fn advance<'b, H: Handler>(
+        this: &'b mut Option<Box<Self>>,
+        bytes: &'b [u8],
         desk: &Desk<'_, H>,
         out: &mut Vec<u8>,
-    ) -> (Answer<H::Session>, &[u8]) {
-        self.received.extend_from_slice(bytes);
-        let answer = desk.answer(&mut self.parser, &self.received, out);
-        let answer = answer.unwrap_or_else(|rejection| {
-            match self.received.starts_with(b"HEAD ") {
+    ) -> (Answer<H::Session>, &'b [u8]) {
+        // Mostly a request comes at once, and is not copied.
+        let mut first = RequestParser::new(Limits::default());
+        let (parser, received) = match this {
+            Some(opening) => {
+                opening.received.extend_from_slice(bytes);
+                (&mut opening.parser, &opening.received[..])
+            }
+            None => (&mut first, bytes),
+        };
+        let answer = desk.answer(parser, received, out).unwrap_or_else(|rejection| {
+            match received.starts_with(b"HEAD ") {
                 true => rejection.without_body().encode(out),
                 false => rejection.encode(out),
             }
             Answer::Done
         });
         let early = match answer {
-            Answer::Open { size, .. } => &self.received[size..],
-            _ => &[],
+            Answer::Open { size, .. } => size..received.len(),
+            _ => 0..0,
         };
-        (answer, early)
+        match this {
+            Some(opening) => (answer, &opening.received[early]),
+            None => {
+                if let Answer::None = answer {
+                    let received = bytes.to_vec();
+                    *this = Some(Box::new(Self { parser: first, received }));
+                }
+                (answer, &bytes[early])
+            }
+        }
     }
 }
 

@@ -6,6 +6,7 @@ mod stopping;
 
 use std::{
     io::{self, Write},
+    mem,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -24,7 +25,7 @@ use stopping::Stopping;
 use crate::{
     ClientId, Config, End, Handler, ServerHandle,
     connection::{Context, Entry, Open, Stage, TOO_MUCH, Turn, guarded_drop},
-    handshake::{Answer, Desk, Policy},
+    handshake::{Answer, Desk, Opening, Policy},
     io::read,
     mailbox::Mailbox,
     metrics::Metrics,
@@ -36,6 +37,9 @@ use crate::{
 
 /// The token of the mailbox; those of listeners are below it, others are keys of connections.
 pub(crate) const MAILBOX: Token = Token(usize::MAX);
+
+/// How much of a request is read at once, in bytes.
+const REQUEST: usize = 4096;
 
 /// Events that are taken at once.
 const EVENTS: usize = 1024;
@@ -63,6 +67,9 @@ pub(crate) struct Worker<H: Handler> {
     sent_to: Vec<usize>,
     /// Those that a message is for.
     members: Vec<u32>,
+    /// Where requests are read to, and answers are written.
+    room: Box<[u8; REQUEST]>,
+    answer: Vec<u8>,
     stopping: Option<Stopping>,
     report: Report,
 }
@@ -94,6 +101,8 @@ impl<H: Handler> Worker<H> {
             again: vec![],
             sent_to: vec![],
             members: vec![],
+            room: Box::new([0; REQUEST]),
+            answer: vec![],
             stopping: None,
             report: Report::default(),
         }
@@ -129,7 +138,7 @@ impl<H: Handler> Worker<H> {
                 }
             }
             self.accept();
-            std::mem::swap(&mut self.again, &mut keys);
+            mem::swap(&mut self.again, &mut keys);
             // Its end may have been told before.
             for key in keys.drain(..) {
                 if let Some(entry) = self.clients.get_mut(key) {
@@ -139,7 +148,7 @@ impl<H: Handler> Worker<H> {
             }
             self.mailbox().take(&mut commands);
             commands.drain(..).for_each(|command| self.obey(command));
-            std::mem::swap(&mut self.sent_to, &mut keys);
+            mem::swap(&mut self.sent_to, &mut keys);
             keys.drain(..).for_each(|key| self.flush(key));
             while let Some(tick) = self.wheel.turn(self.now, &mut keys) {
                 keys.drain(..).for_each(|key| self.expire(key, tick));
@@ -205,25 +214,28 @@ impl<H: Handler> Worker<H> {
     }
 
     fn shake_hands(&mut self, key: usize, is_read_closed: bool) -> io::Result<()> {
-        let mut room = [0; 4096];
         loop {
             let entry = &mut self.clients[key];
             let Stage::Handshake { opening, .. } = &mut entry.stage else { return Ok(()) };
-            let bytes = match read(&mut entry.stream, &mut room)? {
+            let bytes = match read(&mut entry.stream, &mut self.room[..])? {
                 Some(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
-                Some(read) => &room[..read],
+                Some(read) => &self.room[..read],
                 None => return Ok(()),
             };
-            let mut out = vec![];
+            // With less than there was room for, the stream is empty, and says when it is not.
+            let is_drained = bytes.len() < self.room.len() && !is_read_closed;
             let id = id(self.index, key, entry.generation);
             let (policy, handler, handle) = (&*self.policy, &*self.handler, &self.handle);
             let desk = Desk { policy, handler, handle, id };
-            let (answer, early) = opening.advance(bytes, &desk, &mut out);
+            let out = &mut self.answer;
+            out.clear();
+            let (answer, early) = Opening::advance(opening, bytes, &desk, out);
             match answer {
+                Answer::None if is_drained => return Ok(()),
                 Answer::None => {}
                 Answer::Done => {
                     self.handshakes -= 1;
-                    let lingers = entry.linger(out, self.now, &self.config);
+                    let lingers = entry.linger(mem::take(out), self.now, &self.config);
                     self.metrics().not_upgraded.add(1);
                     if lingers.unwrap_or(false) {
                         self.file(key);
@@ -236,12 +248,13 @@ impl<H: Handler> Worker<H> {
                     // Known before the client knows.
                     self.handle.shared.open_as(id, user, name);
                     // A stream that nothing was written to has room for the answer.
-                    if let Err(error) = entry.stream.write_all(&out) {
+                    if let Err(error) = entry.stream.write_all(out) {
                         self.handle.shared.close(id);
                         guarded_drop(session);
                         return Err(error);
                     }
                     let mut work = self.spare.lend(agreed, &self.config, &self.policy);
+                    let is_drained = is_drained && early.is_empty();
                     work.endpoint.receive(early);
                     let work = Some(work);
                     let (heard, is_pinged) = (self.now, false);
@@ -250,6 +263,9 @@ impl<H: Handler> Worker<H> {
                     self.metrics().opened.add(1);
                     self.with_work(key, |open, context, stream, work| {
                         open.call(context, stream, work, |client| context.handler.on_open(client));
+                        if is_drained {
+                            return open.flush(context, stream, work);
+                        }
                         open.serve(context, stream, work, is_read_closed)
                     });
                     return Ok(());
@@ -294,7 +310,7 @@ impl<H: Handler> Worker<H> {
                 // Others need the buffer meanwhile.
                 work.endpoint.park();
                 open.work = Some(work);
-                if !std::mem::replace(&mut entry.is_again, true) {
+                if !mem::replace(&mut entry.is_again, true) {
                     self.again.push(key);
                 }
                 return self.file(key);

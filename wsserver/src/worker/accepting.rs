@@ -13,7 +13,6 @@ use super::Worker;
 use crate::{
     Handler,
     connection::{Entry, LINGER_BYTES, LINGER_TIME, Stage},
-    handshake::Opening,
     io::passing,
     mailbox::Command,
     wheel::Tick,
@@ -172,6 +171,6 @@ impl<H: Handler> Worker<H> {
         let _ = stream.set_nodelay(true);
         let until = self.now.after(self.config.handshake_timeout);
         self.handshakes += 1;
-        self.insert(stream, Stage::Handshake { opening: Box::new(Opening::new()), until });
+        self.insert(stream, Stage::Handshake { opening: None, until });
     }
 }
