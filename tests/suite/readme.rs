@@ -3,11 +3,12 @@
 use std::{error::Error, net::TcpStream, thread, time::Duration};
 
 use wscore::{
-    CloseCode, DeadlineStream, Dialer, Frame, Headers, Origin, Rejection, Replay, Upgraded,
-    Upgrader, random_mask, write_frame,
+    CloseCode, DeadlineStream, Dialer, Frame, Headers, Origin, Rejection, Replay, Request,
+    Upgraded, Upgrader, random_mask, write_frame,
 };
 use wsflate::{Config, Deflate};
-use wsutil::{Connection, Deadlines, Limits, Prepared};
+use wsserver::{Admission, Client, End, Handler, Overload, Server, To};
+use wsutil::{Connection, Deadlines, Limits, Message, Prepared};
 
 #[allow(dead_code, reason = "compiled, not run: the server would wait for a client")]
 fn server(mut stream: TcpStream) -> Result<Replay<TcpStream>, Box<dyn Error>> {
@@ -73,6 +74,47 @@ fn compressing_by_hand(mut stream: TcpStream) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
+struct Hall;
+
+struct Guest {
+    spoke: u32,
+}
+
+impl Handler for Hall {
+    type Session = Guest;
+
+    fn authenticate(&self, request: &Request<'_>) -> Result<Admission<Guest>, Rejection> {
+        let name = request.query_value("name").ok_or_else(|| Rejection::new(401))?;
+        Ok(Admission::new(Guest { spoke: 0 }).with_user(name))
+    }
+
+    fn on_open(&self, client: &mut Client<'_, Guest>) {
+        let _ = client.join("hall");
+    }
+
+    fn on_message(&self, client: &mut Client<'_, Guest>, message: Message<'_>) {
+        client.session_mut().spoke += 1;
+        let _ = client.to(To::Room("hall")).but(client.id()).send(message);
+    }
+
+    fn on_close(&self, client: &mut Client<'_, Guest>, end: &End) {
+        println!("{:?} spoke {} times, and ended: {end:?}", client.user(), client.session().spoke);
+    }
+}
+
+#[allow(dead_code, reason = "compiled, not run: it would take a port of the machine")]
+fn very_many() -> Result<(), Box<dyn Error>> {
+    let builder = Server::builder().listen("127.0.0.1:9001")?.threads(2).metrics_path("/metrics");
+    let running = builder.handler(Hall).start()?;
+    let server = running.handle();
+    server.to(To::User("ann")).send("wherever she is connected")?;
+    server.to(To::Room("prices")).overload(Overload::KeepLatest(1)).send("42")?;
+    println!("{} in the hall", server.count_of(To::Room("hall")));
+    server.shutdown();
+    println!("{:?}", running.join()?);
+    Ok(())
+}
+
 /// The lines of a text without comment signs and space, as one word.
 fn squeezed(text: &str) -> String {
     text.lines()
@@ -91,7 +133,7 @@ fn every_program_of_the_readme_is_compiled() {
     let readme = include_str!("../../README.md");
     let programs: Vec<_> =
         readme.split("```rust\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
-    assert_eq!(programs.len(), 13);
+    assert_eq!(programs.len(), 15);
     for program in programs {
         assert!(compiled.contains(&squeezed(program)), "not compiled anywhere:\n{program}");
     }

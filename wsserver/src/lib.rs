@@ -2,10 +2,17 @@
 //!
 //! ```text
 //! Server ─▶ a loop for each thread ─▶ Handler, with a Session for each connection
-//!              │ accepts, upgrades, reads,     authenticate, on_open, on_message, on_close
+//!              │ accepts, upgrades, reads,     authenticate, on_open, on_message, on_close, …
 //!              │ keeps the time, writes           │
-//!              └◀── ServerHandle: any thread      └─▶ Client: send, close
+//!              │                                  ├─▶ Client: send, close, join, leave
+//!              ◀── ServerHandle: any thread ──────┴─▶ to(All, Room, User): send to many
 //! ```
+//! Over the handler, and of no use to the server itself: [`Events`], named and typed, with a
+//! [client for browsers](BROWSER_CLIENT); and `Routes` for JSON requests.
+//!
+//! Who does not take what is sent is disconnected, or misses some: see [`Overload`]. All that peers
+//! can have the server hold is bounded: see [`Config`].
+//!
 //! A connection with nothing in work costs its entry in a table, and its session: what decodes and
 //! encodes is lent to it while bytes are in work. All replies to one read leave in one write.
 //!
