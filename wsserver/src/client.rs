@@ -1,6 +1,6 @@
 //! A connection in a call of the handler.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, io, net::SocketAddr, sync::Arc};
 
 use mio::net::TcpStream;
 use wscore::{CloseBody, CloseCode};
@@ -41,6 +41,14 @@ impl<S> Client<'_, S> {
     #[must_use]
     pub const fn id(&self) -> ClientId {
         self.id
+    }
+
+    /// The address at the other end of its stream.
+    ///
+    /// # Errors
+    /// What the system says, such as of a stream that was reset.
+    pub fn peer_addr(&self) -> io::Result<SocketAddr> {
+        self.stream.peer_addr()
     }
 
     /// What belongs to the connection.

@@ -31,6 +31,8 @@ pub struct Config {
     /// How much may be held of all messages that are not whole, in bytes: 256 MiB by default.
     /// Beyond, whoever sends more of one is told 1013.
     pub max_total_held: usize,
+    /// How much a client may send in a second; more is told 1008. Any amount by default.
+    pub rate: Option<Rate>,
     /// How long a client has for its request: 10 s by default.
     pub handshake_timeout: Duration,
     /// After so long a silence a client is pinged: 25 s by default.
@@ -47,6 +49,16 @@ pub struct Config {
     pub shutdown_timeout: Duration,
 }
 
+/// How much a client may send: a bucket for each of both that is full at first, and fills up in a
+/// second.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rate {
+    /// Messages in a second.
+    pub messages: u32,
+    /// Bytes of messages in a second.
+    pub bytes: u32,
+}
+
 impl Config {
     /// The default.
     pub const DEFAULT: Self = Self {
@@ -58,6 +70,7 @@ impl Config {
         max_queued_messages: 4096,
         max_total_queued: 1 << 30,
         max_total_held: 256 << 20,
+        rate: None,
         handshake_timeout: Duration::from_secs(10),
         ping_after: Duration::from_secs(25),
         pong_timeout: Duration::from_secs(20),

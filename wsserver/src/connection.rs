@@ -15,6 +15,7 @@ use wsutil::{CloseStatus, MessageError, Step, Timeout};
 
 use crate::{
     Client, ClientId, Config, End, Handler, ServerHandle,
+    bucket::Bucket,
     client::Effects,
     handshake::Opening,
     io::{passing, read},
@@ -34,8 +35,11 @@ pub(crate) const LINGER_BYTES: usize = 64 * 1024;
 /// How long that may take.
 pub(crate) const LINGER_TIME: Duration = Duration::from_secs(1);
 
-/// What a client is told that does not take what is sent, and one that is one too many.
+/// What a client is told that does not take what is sent, that sends too much, and whose message is
+/// too much for all together.
 pub(crate) const SLOW: (CloseCode, &str) = (CloseCode::POLICY_VIOLATION, "slow consumer");
+pub(crate) const TOO_FAST: (CloseCode, &str) =
+    (CloseCode::POLICY_VIOLATION, "too many messages in a second");
 pub(crate) const TOO_MUCH: (CloseCode, &str) = (CloseCode::TRY_AGAIN_LATER, "too much to hold");
 
 /// How long a client that was given up has to take its close frame.
@@ -76,6 +80,8 @@ pub(crate) struct Open<S> {
     /// When something came from it, or when it was pinged.
     pub(crate) heard: Tick,
     pub(crate) is_pinged: bool,
+    /// What it may send now, if that is limited.
+    pub(crate) bucket: Option<Box<Bucket>>,
     /// What decodes and encodes, while there is something in work, or if messages take over.
     pub(crate) work: Option<Box<Work>>,
 }
@@ -326,7 +332,11 @@ impl<S> Open<S> {
             match step {
                 Ok(Step::Message) => {
                     work.began = None;
-                    self.message(context, stream, work);
+                    if self.is_too_fast(context, work) {
+                        work.give_up(TOO_FAST, End::TooFast, context.now);
+                    } else {
+                        self.message(context, stream, work);
+                    }
                     if work.given_up.is_some() {
                         return Ok(self.written(context, stream, work)?.unwrap_or(Turn::Wait));
                     }
@@ -379,6 +389,15 @@ impl<S> Open<S> {
                 Err(error) => return work.end(stream, End::Peer(error), context.now),
             }
         }
+    }
+
+    /// Whether a message is one more than the client may send now.
+    fn is_too_fast<H>(&mut self, context: &Context<'_, H>, work: &mut Work) -> bool {
+        let (Some(bucket), Some(rate)) = (&mut self.bucket, context.config.rate) else {
+            return false;
+        };
+        let len = work.endpoint.message().0.as_bytes().len();
+        !bucket.take(rate, len, context.now)
     }
 
     /// Has the handler work on a message.

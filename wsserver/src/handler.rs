@@ -1,6 +1,6 @@
 //! What a service does.
 
-use std::sync::Arc;
+use std::{net::SocketAddr, sync::Arc};
 
 use wscore::{Headers, Rejection, Request};
 use wsutil::{CloseStatus, Message, MessageError, Timeout};
@@ -19,6 +19,12 @@ use crate::Client;
 pub trait Handler: Send + Sync + 'static {
     /// What belongs to one connection.
     type Session: Send + 'static;
+
+    /// Whether a connection of this peer is accepted: for a limit by address, say. One that is not is
+    /// told 503 with Retry-After, whatever it asks for.
+    fn accept(&self, peer: SocketAddr) -> bool {
+        true
+    }
 
     /// Decides on a request, whose bytes are borrowed: who it is, or why it is refused.
     ///
@@ -116,6 +122,9 @@ pub enum End {
     /// The client did not take what was sent, and more waited for it than may; it was told 1008 if
     /// it took that.
     Slow,
+    /// The client sent more messages or bytes in a second than [`Config::rate`](crate::Config::rate)
+    /// says; it was told 1008.
+    TooFast,
     /// The server holds as much as it may of messages that are not whole; the client was told 1013.
     Overloaded,
     /// A call of the handler panicked; the client was told 1011.
@@ -128,7 +137,7 @@ pub enum End {
 
 impl End {
     /// What each is called in metrics.
-    pub(crate) const NAMES: [&'static str; 8] = [
+    pub(crate) const NAMES: [&'static str; 9] = [
         "closed",
         "peer",
         "timed_out",
@@ -137,6 +146,7 @@ impl End {
         "panicked",
         "disconnected",
         "aborted",
+        "too_fast",
     ];
 
     /// Its place among the [`NAMES`](Self::NAMES).
@@ -150,6 +160,7 @@ impl End {
             Self::Panicked => 5,
             Self::Disconnected => 6,
             Self::Aborted => 7,
+            Self::TooFast => 8,
         }
     }
 }

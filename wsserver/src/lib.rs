@@ -45,6 +45,7 @@
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod bucket;
 mod client;
 mod config;
 mod connection;
@@ -69,7 +70,7 @@ mod work;
 mod worker;
 
 pub use client::Client;
-pub use config::Config;
+pub use config::{Config, Rate};
 pub use directory::JoinError;
 pub use events::{
     EmitError, Event, EventError, EventFormat, Events, InvalidEvent, Value, ValueType,

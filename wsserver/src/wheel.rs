@@ -6,7 +6,7 @@
 
 use std::time::{Duration, Instant};
 
-/// How long a tick is.
+/// How long a tick is; a second has a whole number of them.
 const TICK: Duration = Duration::from_millis(250);
 
 /// How many ticks it goes round in: 64 s; what is later is looked at more than once.
@@ -18,6 +18,8 @@ pub(crate) struct Tick(pub(crate) u32);
 
 impl Tick {
     pub(crate) const NEVER: Self = Self(u32::MAX);
+
+    pub(crate) const PER_SECOND: u32 = 1_000_000_000 / TICK.subsec_nanos();
 
     /// The first tick that is at least so much later.
     pub(crate) fn after(self, duration: Duration) -> Self {

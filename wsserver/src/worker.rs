@@ -24,6 +24,7 @@ use stopping::Stopping;
 
 use crate::{
     ClientId, Config, End, Handler, ServerHandle,
+    bucket::Bucket,
     connection::{Context, Entry, Open, Stage, TOO_MUCH, Turn, guarded_drop},
     handshake::{Answer, Desk, Opening, Policy},
     io::read,
@@ -257,8 +258,15 @@ impl<H: Handler> Worker<H> {
                     let is_drained = is_drained && early.is_empty();
                     work.endpoint.receive(early);
                     let work = Some(work);
-                    let (heard, is_pinged) = (self.now, false);
-                    entry.stage = Stage::Open(Open { session, agreed, heard, is_pinged, work });
+                    let rate = self.config.rate;
+                    entry.stage = Stage::Open(Open {
+                        session,
+                        agreed,
+                        heard: self.now,
+                        is_pinged: false,
+                        bucket: rate.map(|rate| Box::new(Bucket::new(rate, self.now))),
+                        work,
+                    });
                     self.handshakes -= 1;
                     self.metrics().opened.add(1);
                     self.with_work(key, |open, context, stream, work| {

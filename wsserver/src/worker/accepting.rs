@@ -3,6 +3,8 @@
 use std::{
     fs::File,
     io::{ErrorKind, Write},
+    net::SocketAddr,
+    panic::{AssertUnwindSafe, catch_unwind},
     time::{Duration, Instant},
 };
 
@@ -71,7 +73,7 @@ impl<H: Handler> Worker<H> {
                     break;
                 }
                 match passing(|| self.listeners[place].accept()) {
-                    Ok(Some((stream, _))) => self.spread(stream),
+                    Ok(Some((stream, peer))) => self.spread(stream, peer),
                     Ok(None) => break,
                     // That of one connection.
                     Err(error) if error.kind() == ErrorKind::ConnectionAborted => {}
@@ -105,9 +107,11 @@ impl<H: Handler> Worker<H> {
     }
 
     /// Gives a new connection to the next worker.
-    fn spread(&mut self, stream: TcpStream) {
+    fn spread(&mut self, stream: TcpStream, peer: SocketAddr) {
         let connections = self.shared().accepted();
-        if connections > self.config.max_connections {
+        let accept = || self.handler.accept(peer);
+        let is_welcome = catch_unwind(AssertUnwindSafe(accept)).unwrap_or(false);
+        if !is_welcome || connections > self.config.max_connections {
             return self.refuse(stream, connections);
         }
         let worker = self.accepting.next_worker;

@@ -1,12 +1,17 @@
 //! Requests: who is let in, and what others are told.
 
-use std::io::Write;
+use std::{
+    io::{Read, Write},
+    net::{SocketAddr, TcpStream},
+};
 
-use wscore::{Dialer, Rejection, Request};
+use wscore::{Dialer, Frame, Rejection, Request};
 use wsserver::{Admission, Client, Config, Handler, Server};
 use wsutil::Message;
 
-use crate::service::{PATIENCE, Served, quick, read_all, read_head, request, serve, serve_with};
+use crate::service::{
+    PATIENCE, Served, guard, masked, quick, read_all, read_head, request, serve, serve_with,
+};
 
 fn answer(served: &Served, request: &str) -> String {
     let mut stream = served.stream();
@@ -212,7 +217,7 @@ impl Handler for Talks {
 fn s4_a_large_status_arrives_whole() {
     let builder = Server::builder().status_path("/status").listen("127.0.0.1:0").unwrap();
     let server = builder.handler(Talks);
-    let mut stream = std::net::TcpStream::connect(server.addresses().unwrap()[0]).unwrap();
+    let mut stream = TcpStream::connect(server.addresses().unwrap()[0]).unwrap();
     let running = server.start().unwrap();
     stream.write_all(b"GET /status HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
     let answer = read_all(&mut stream);
@@ -259,4 +264,56 @@ fn s11_a_session_that_panics_when_it_is_dropped_takes_no_other_with_it() {
     drop(good);
     running.handle().shutdown();
     running.join().unwrap();
+}
+
+#[test]
+fn a_request_may_come_in_pieces_and_messages_right_behind_it() {
+    let served = serve(Config::default());
+    let mut bytes = request("/").into_bytes();
+    let head = bytes.len();
+    bytes.extend(masked(&Frame::text("early")));
+    for cut in (1..head).step_by(29).chain([head - 1, head, head + 1, bytes.len()]) {
+        let mut stream = served.stream();
+        stream.write_all(&bytes[..cut]).unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(5));
+        stream.write_all(&bytes[cut..]).unwrap();
+        assert!(read_head(&mut stream).starts_with("HTTP/1.1 101 "));
+        let mut echo = [0; 7];
+        stream.read_exact(&mut echo).unwrap();
+        assert_eq!(&echo, b"\x81\x05early", "cut at {cut}");
+    }
+}
+
+/// Lets nobody in whose port is odd, and panics once in a while.
+struct Picky;
+
+impl Handler for Picky {
+    type Session = ();
+
+    fn accept(&self, peer: SocketAddr) -> bool {
+        assert!(peer.port() % 8 != 0, "as it was to");
+        peer.port() % 2 == 0
+    }
+
+    fn authenticate(&self, _: &Request<'_>) -> Result<Admission<()>, Rejection> {
+        Ok(Admission::new(()))
+    }
+
+    fn on_message(&self, client: &mut Client<'_, ()>, _: Message<'_>) {
+        let peer = client.peer_addr().unwrap().to_string();
+        client.send(&peer).unwrap();
+    }
+}
+
+#[test]
+fn s12_the_service_may_refuse_a_peer_before_it_asks() {
+    let served = guard(|builder| builder, Picky);
+    for _ in 0..40 {
+        let stream = TcpStream::connect(served.address).unwrap();
+        let peer = stream.local_addr().unwrap();
+        let is_welcome = peer.port() % 2 == 0 && peer.port() % 8 != 0;
+        let url = format!("ws://{}/", served.address).parse().unwrap();
+        let upgraded = Dialer::new().shake_hands(&url, &mut &stream);
+        assert_eq!(upgraded.is_ok(), is_welcome, "{peer}");
+    }
 }

@@ -6,7 +6,7 @@ use std::{
 };
 
 use wscore::{Frame, Role};
-use wsserver::{ClientId, Config, End, Overload, To};
+use wsserver::{ClientId, Config, End, Overload, Rate, To};
 use wsutil::{Limits, OwnedMessage, Reader, Timeout};
 
 use crate::service::{Call, Served, masked, quick, read_all, serve};
@@ -273,4 +273,21 @@ fn s12_all_messages_that_are_not_whole_are_bounded_together() {
     assert!(echo.ends_with(&[7; 1000]));
     served.until(|handle| handle.metrics().contains("wsserver_held_bytes 0\n"));
     assert!(served.handle().is_open(first_id));
+}
+
+#[test]
+fn s12_who_sends_too_fast_is_told_1008() {
+    let rate = Some(Rate { messages: 10, bytes: 1_000_000 });
+    let served = serve(Config { rate, ..Config::default() });
+    let (mut good, _) = served.connect_known();
+    let mut fast = served.upgraded();
+    let id = served.opened();
+    fast.write_all(&masked(&Frame::text("echo")).repeat(10_000)).unwrap();
+    assert_eq!(served.closed(), (id, End::TooFast));
+    let frames = frames(&read_all(&mut fast));
+    let (last, echoes) = frames.split_last().unwrap();
+    assert_eq!(*last, (0x88, b"\x03\xf0too many messages in a second".to_vec()));
+    assert!(echoes.len() <= 15 && echoes.iter().all(|(_, payload)| payload == b"echo"));
+    good.send("still here").unwrap();
+    assert_eq!(good.receive_owned().unwrap(), Some("still here".into()));
 }
