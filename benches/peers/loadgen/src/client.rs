@@ -1,11 +1,7 @@
 //! One connection: sends a burst of messages, takes the replies, compares them with what was sent,
 //! and begins anew.
 
-use std::{
-    io::{self, Error, ErrorKind, Read, Write},
-    net::SocketAddr,
-    time::Duration,
-};
+use std::io::{self, Error, ErrorKind, Read, Write};
 
 use mio::net::TcpStream;
 
@@ -14,18 +10,6 @@ use crate::{
     plan::{Kind, Plan},
     system,
 };
-
-const REQUEST: &str = "GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\n\
-    Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
-    Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
-
-/// What answers the key above.
-const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
-
-const EXTENSIONS: &str = "Sec-WebSocket-Extensions";
-
-/// How long a server has for its answer.
-const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Of large messages one in so many is compared as a whole; of the others only header and end.
 const SAMPLE: usize = 16;
@@ -55,30 +39,15 @@ pub struct Client {
 }
 
 impl Client {
-    /// Connects and upgrades.
-    pub fn open(address: SocketAddr, kind: Kind) -> io::Result<Self> {
-        let mut stream = std::net::TcpStream::connect(address)?;
-        stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(HANDSHAKE_TIMEOUT))?;
-        let offer = kind.extension();
-        let field = offer.map_or(String::new(), |name| format!("{EXTENSIONS}: {name}\r\n"));
-        stream.write_all(format!("{REQUEST}{field}\r\n").as_bytes())?;
-        let mut answer = vec![];
-        while !answer.ends_with(b"\r\n\r\n") {
-            let mut bytes = [0; 1024];
-            match stream.read(&mut bytes)? {
-                0 => return Err(Error::other("connection closed instead of an answer")),
-                size => answer.extend_from_slice(&bytes[..size]),
-            }
-        }
-        check_answer(&String::from_utf8_lossy(&answer), kind).map_err(Error::other)?;
+    /// A connection that is upgraded.
+    pub fn new(stream: std::net::TcpStream, kind: Kind) -> io::Result<Self> {
         stream.set_nonblocking(true)?;
         Ok(Self {
             stream: TcpStream::from_std(stream),
             burst: 0,
             sent: 0,
             received: 0,
-            compressed: offer.is_some().then(|| Replies::new(kind == Kind::Takeover)),
+            compressed: kind.extension().map(|_| Replies::new(kind == Kind::Takeover)),
             reply_bytes: 0,
             messages: 0,
         })
@@ -197,27 +166,4 @@ impl Client {
 
 fn start_of(bytes: &[u8]) -> &[u8] {
     &bytes[..bytes.len().min(8)]
-}
-
-fn check_answer(answer: &str, kind: Kind) -> Result<(), String> {
-    if !answer.starts_with("HTTP/1.1 101 ") {
-        return Err(format!("not upgraded: {}", answer.lines().next().unwrap_or_default()));
-    }
-    let value_of = |wanted: &str| {
-        let mut fields = answer.lines().filter_map(|line| line.split_once(':'));
-        fields.find(|(name, _)| name.eq_ignore_ascii_case(wanted)).map(|(_, value)| value.trim())
-    };
-    if value_of("Sec-WebSocket-Accept") != Some(ACCEPT) {
-        return Err("wrong accept value".into());
-    }
-    let agreed = value_of(EXTENSIONS).unwrap_or_default();
-    let is_as_wanted = match kind {
-        Kind::Binary | Kind::Text => agreed.is_empty(),
-        Kind::Json => {
-            agreed.contains("server_no_context_takeover")
-                && agreed.contains("client_no_context_takeover")
-        }
-        Kind::Takeover => agreed.starts_with("permessage-deflate") && !agreed.contains("takeover"),
-    };
-    if is_as_wanted { Ok(()) } else { Err(format!("agreed on {agreed:?}")) }
 }

@@ -1,7 +1,10 @@
 //! The floor: an echo server in an event loop that checks nothing. One read into a buffer for all
 //! clients, requests turned into replies in place, one write. A message that is not all here is
 //! answered as far as it came, which no server can do that hands over whole messages.
+//!
+//! With `--broadcast` the reply goes to all clients, with one write for each.
 
+mod broadcast;
 mod unmask;
 
 use std::io::{self, ErrorKind, Read, Write};
@@ -34,6 +37,7 @@ fn main() -> io::Result<()> {
     let mut memory = vec![0; BUFFER_SIZE + 2 * PAGE];
     let start = memory.as_ptr().align_offset(PAGE) + PAGE / 2;
     let buffer = &mut memory[start..start + BUFFER_SIZE];
+    let is_broadcast = common::has_flag("--broadcast");
     loop {
         match poll.poll(&mut events, None) {
             Err(error) if error.kind() == ErrorKind::Interrupted => continue,
@@ -43,8 +47,13 @@ fn main() -> io::Result<()> {
             match event.token() {
                 LISTENER => accept(&listener, &poll, &mut clients)?,
                 Token(key) => {
+                    let is_closed = event.is_read_closed();
+                    let served = match is_broadcast {
+                        true => broadcast::serve(&mut clients, key, buffer, is_closed),
+                        false => clients[key].serve(buffer, is_closed),
+                    };
                     // An error is the end of this client, whatever it is.
-                    if clients[key].serve(buffer, event.is_read_closed()).is_err() {
+                    if served.is_err() {
                         clients.remove(key);
                     }
                 }
@@ -120,6 +129,16 @@ impl Client {
 
     /// Reads once and writes once: whether the socket has nothing more.
     fn echo(&mut self, buffer: &mut [u8]) -> io::Result<bool> {
+        let (reply, is_drained) = self.receive(buffer)?;
+        if reply > 0 {
+            self.send(&buffer[..reply])?;
+        }
+        Ok(is_drained)
+    }
+
+    /// Reads once and turns what came into a reply in the buffer: how long it is, and whether the
+    /// socket has nothing more.
+    fn receive(&mut self, buffer: &mut [u8]) -> io::Result<(usize, bool)> {
         let start = self.header_size;
         buffer[..start].copy_from_slice(&self.header[..start]);
         let size = match self.stream.read(&mut buffer[start..]) {
@@ -127,23 +146,28 @@ impl Client {
             result => start + some(result)?,
         };
         if size == start {
-            return Ok(true);
+            return Ok((0, true));
         }
         if !self.is_upgraded {
-            return self.upgrade(&buffer[..size]);
+            self.upgrade(&buffer[..size])?;
+            return Ok((0, true));
         }
-        let reply = self.reply(buffer, size);
-        let written = some(self.stream.write(&buffer[..reply]))?;
-        self.unsent.extend_from_slice(&buffer[written..reply]);
-        Ok(size < buffer.len())
+        Ok((self.reply(buffer, size), size < buffer.len()))
+    }
+
+    /// Writes once; what does not go waits.
+    fn send(&mut self, reply: &[u8]) -> io::Result<()> {
+        let written = some(self.stream.write(reply))?;
+        self.unsent.extend_from_slice(&reply[written..]);
+        Ok(())
     }
 
     /// Answers the request, which is expected to be all here.
-    fn upgrade(&mut self, request: &[u8]) -> io::Result<bool> {
+    fn upgrade(&mut self, request: &[u8]) -> io::Result<()> {
         let answer = std::str::from_utf8(request).ok().and_then(common::answer);
         self.stream.write_all(answer.ok_or(ErrorKind::InvalidData)?.as_bytes())?;
         self.is_upgraded = true;
-        Ok(true)
+        Ok(())
     }
 
     /// Turns the requests in `buffer[..size]` into replies, in place: how long they are together.
