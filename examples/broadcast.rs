@@ -3,19 +3,11 @@
 
 mod common;
 
-use std::sync::OnceLock;
-
 use wscore::{CloseCode, Rejection, Request};
-use wsflate::Deflate;
-use wsserver::{Admission, Client, Handler, Report, Server, ServerHandle};
-use wsutil::{Message, Prepared};
+use wsserver::{Admission, Client, Config, Handler, Report, Server, To};
+use wsutil::Message;
 
-/// The server, once it runs.
-static SERVER: OnceLock<ServerHandle> = OnceLock::new();
-
-struct TellAll {
-    deflate: Option<Deflate>,
-}
+struct TellAll;
 
 impl Handler for TellAll {
     type Session = ();
@@ -25,55 +17,37 @@ impl Handler for TellAll {
     }
 
     fn on_message(&self, client: &mut Client<'_, ()>, message: Message<'_>) {
-        let mut message = Prepared::new(message);
-        if let Some(deflate) = &self.deflate {
-            message = message.with_deflate(deflate);
-        }
-        let told = SERVER.get().map(|server| server.broadcast(&message, None));
-        if told != Some(Ok(())) {
+        if client.to(To::All).send(message).is_err() {
             // It can only fail for a reason that is too long, or if the client is closing already.
             let _ = client.close(CloseCode::TRY_AGAIN_LATER, "not all could be told");
         }
     }
 }
 
-const HELP: &str = "  --threads N    event loops, each on a thread of its own [default: 1]\n";
+const HELP: &str = "  --threads N    event loops, each on a thread of its own [default: 1]
+  --max-connections N  how many there may be at a time [default: 65536]
+";
 
 fn main() {
-    let mut threads = 1;
+    let (mut threads, mut max_connections) = (1, Config::DEFAULT.max_connections);
     let (address, deflate) = common::listen_options_and(
         "Tells every client what any of them says, with event loops on any number of threads.",
         HELP,
         |name, arguments| {
-            let is_known = name == "threads";
-            if is_known {
-                threads = common::number(name, arguments)?;
+            match name {
+                "threads" => threads = common::number(name, arguments)?,
+                "max-connections" => max_connections = common::number(name, arguments)?,
+                _ => return Ok(false),
             }
-            Ok(is_known)
+            Ok(true)
         },
     );
+    let config = Config { max_connections, ..Config::DEFAULT };
     // Pages of any host may try it.
-    let mut builder = Server::builder().threads(threads).origin(None);
-    if let Some(deflate) = &deflate {
-        builder = builder.deflate(deflate.clone());
+    let mut builder = Server::builder().threads(threads).origin(None).config(config);
+    if let Some(deflate) = deflate {
+        builder = builder.deflate(deflate);
     }
-    let server = match builder.listen(&address) {
-        Ok(builder) => builder.handler(TellAll { deflate }),
-        Err(error) => common::fail(&format!("cannot listen on {address}: {error}")),
-    };
-    let addresses = server.addresses().unwrap_or_default();
-    let running = server.start().unwrap_or_else(|error| common::fail(&error.to_string()));
-    let handle = SERVER.get_or_init(|| running.handle());
-    if let Err(error) = ctrlc::set_handler(|| handle.shutdown()) {
-        common::fail(&format!("cannot handle Ctrl-C: {error}"));
-    }
-    for address in addresses {
-        println!("listening on ws://{address}/");
-    }
-    match running.join() {
-        Ok(Report { closed, lost, aborted, .. }) => {
-            println!("closed {closed}, lost {lost}, aborted {aborted}");
-        }
-        Err(error) => common::fail(&error.to_string()),
-    }
+    let Report { closed, lost, aborted, .. } = common::serve(builder, &address, "ws", TellAll);
+    println!("closed {closed}, lost {lost}, aborted {aborted}");
 }

@@ -23,11 +23,13 @@ impl Handler for Echo {
 
 const HELP: &str = "  --threads N    event loops, each on a thread of its own [default: 1]
   --max-message BYTES  what a message may have [default: 1048576]
+  --max-connections N  how many there may be at a time [default: 65536]
 ";
 
 fn main() {
     let mut threads = 1;
     let mut max_message = Config::DEFAULT.limits.message;
+    let mut max_connections = Config::DEFAULT.max_connections;
     let (address, deflate) = common::listen_options_and(
         "Echoes WebSocket messages, with event loops on any number of threads.",
         HELP,
@@ -35,6 +37,7 @@ fn main() {
             match name {
                 "threads" => threads = common::number(name, arguments)?,
                 "max-message" => max_message = common::number(name, arguments)?,
+                "max-connections" => max_connections = common::number(name, arguments)?,
                 _ => return Ok(false),
             }
             Ok(true)
@@ -45,7 +48,7 @@ fn main() {
         .threads(threads)
         // Pages of any host may try it.
         .origin(None)
-        .config(Config { limits, ..Config::DEFAULT });
+        .config(Config { limits, max_connections, ..Config::DEFAULT });
     if let Some(deflate) = deflate {
         builder = builder.deflate(deflate);
     }

@@ -15,7 +15,7 @@ OURS = os.environ.get("OURS", os.path.join(TARGET, "release", "examples"))
 # packages begin with "echo-".
 SERVERS = {
     "raw": ["echo-raw"],
-    "wsserver": ["wsserver_echo"],
+    "wsserver": ["wsserver_echo", "--max-connections", "1000000"],
     "echo_epoll": ["echo_epoll"],
     "echo_tokio": ["echo_tokio"],
     "fastwebsockets": ["echo-fastwebsockets"],
@@ -41,7 +41,7 @@ COMPRESSED_BASE = "sockudo-ws"
 # Those that tell all what one says.
 BROADCAST_SERVERS = {
     "raw": ["echo-raw", "--broadcast"],
-    "wsserver": ["broadcast"],
+    "wsserver": ["broadcast", "--max-connections", "1000000"],
     "fastwebsockets": ["echo-fastwebsockets", "--broadcast"],
     "tokio-tungstenite": ["echo-tokio-tungstenite", "--broadcast"],
 }
