@@ -7,8 +7,8 @@ use wscore::{CloseBody, CloseCode};
 use wsutil::{Message, Prepared, SendError, Sending};
 
 use crate::{
-    ClientId, JoinError, Overload, Publish, ServerHandle, To,
-    overload::{Item, Queue, QueueLimits},
+    ClientId, Config, JoinError, Overload, Publish, ServerHandle, To,
+    overload::{Item, Queue},
 };
 
 /// A connection in a call of the [`Handler`](crate::Handler): its session, the side that sends, and
@@ -23,7 +23,7 @@ pub struct Client<'a, S> {
     pub(crate) stream: &'a mut TcpStream,
     pub(crate) sending: Sending<'a>,
     pub(crate) queue: &'a mut Queue,
-    pub(crate) limits: QueueLimits,
+    pub(crate) config: &'a Config,
     pub(crate) effects: &'a mut Effects,
 }
 
@@ -34,6 +34,14 @@ pub(crate) struct Effects {
     pub(crate) is_slow: bool,
     /// Rooms that the connection left.
     pub(crate) left: Vec<Arc<str>>,
+}
+
+impl Effects {
+    /// Whether there is any.
+    #[inline]
+    pub(crate) fn is_some(&self) -> bool {
+        self.is_slow || !self.left.is_empty()
+    }
 }
 
 impl<S> Client<'_, S> {
@@ -161,7 +169,8 @@ impl<S> Client<'_, S> {
     /// Has something wait behind what does.
     fn wait(&mut self, item: Item) -> Result<(), SendError> {
         let pending = self.pending();
-        let pushed = self.queue.push(item, Overload::Disconnect, self.limits);
+        let limits = self.config.queue_limits();
+        let pushed = self.queue.push(item, Overload::Disconnect, limits);
         pushed.map(drop).map_err(|_| SendError::Full { pending })
     }
 

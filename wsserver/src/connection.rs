@@ -19,7 +19,7 @@ use crate::{
     client::Effects,
     handshake::Opening,
     io::{passing, read},
-    shared::Loop,
+    metrics::Metrics,
     wheel::Tick,
     work::{Agreed, Heard, Work},
 };
@@ -104,6 +104,7 @@ pub(crate) struct Context<'a, H> {
     pub(crate) handler: &'a H,
     pub(crate) config: &'a Config,
     pub(crate) handle: &'a ServerHandle,
+    pub(crate) metrics: &'a Metrics,
     pub(crate) id: ClientId,
     pub(crate) now: Tick,
 }
@@ -217,7 +218,7 @@ impl<S> Open<S> {
             (at, _) if at > context.now => Turn::Wait,
             (_, Due::Ping) => {
                 (self.heard, self.is_pinged) = (context.now, true);
-                context.here().metrics.pings.add(1);
+                context.metrics.pings.add(1);
                 // It is closing, or takes too little: other deadlines are for that.
                 let _ = work.endpoint.sending().ping(&[]);
                 self.flush(context, stream, work)
@@ -285,12 +286,16 @@ impl<S> Open<S> {
 
     /// Writes what waits, and tells the handler if the client takes it again: what becomes of the
     /// connection, if nothing more is to be done for now.
+    #[inline]
     fn written<H: Handler<Session = S>>(
         &mut self,
         context: &Context<'_, H>,
         stream: &mut TcpStream,
         work: &mut Work,
     ) -> io::Result<Option<Turn>> {
+        if work.is_quiet() && work.given_up.is_none() {
+            return Ok(None);
+        }
         let was_blocked = work.blocked.is_some();
         let is_written = work.write(stream, context.now)?;
         if work.given_up.is_some() {
@@ -410,9 +415,8 @@ impl<S> Open<S> {
         if work.ending.is_some() {
             return;
         }
-        context.here().metrics.received.add(1);
+        context.metrics.received.add(1);
         let (message, sending) = work.endpoint.message();
-        let mut effects = Effects::default();
         let mut client = Client {
             id: context.id,
             session: &mut self.session,
@@ -420,12 +424,12 @@ impl<S> Open<S> {
             stream,
             sending,
             queue: &mut work.queue,
-            limits: context.config.queue_limits(),
-            effects: &mut effects,
+            config: context.config,
+            effects: &mut work.effects,
         };
         let call = || context.handler.on_message(&mut client, message);
         let panicked = catch_unwind(AssertUnwindSafe(call)).is_err();
-        self.after_call(context, stream, work, panicked, effects);
+        self.after_call(context, stream, work, panicked);
     }
 
     /// Has the handler told of pings and pongs.
@@ -458,7 +462,6 @@ impl<S> Open<S> {
         work: &mut Work,
         call: impl FnOnce(&mut Client<'_, S>),
     ) {
-        let mut effects = Effects::default();
         let mut client = Client {
             id: context.id,
             session: &mut self.session,
@@ -466,11 +469,11 @@ impl<S> Open<S> {
             stream,
             sending: work.endpoint.sending(),
             queue: &mut work.queue,
-            limits: context.config.queue_limits(),
-            effects: &mut effects,
+            config: context.config,
+            effects: &mut work.effects,
         };
         let panicked = catch_unwind(AssertUnwindSafe(|| call(&mut client))).is_err();
-        self.after_call(context, stream, work, panicked, effects);
+        self.after_call(context, stream, work, panicked);
     }
 
     #[inline]
@@ -480,26 +483,33 @@ impl<S> Open<S> {
         stream: &mut TcpStream,
         work: &mut Work,
         panicked: bool,
-        effects: Effects,
     ) {
+        if panicked || work.effects.is_some() {
+            self.take_effect(context, stream, work, panicked);
+        }
+    }
+
+    /// Does what a call of the handler led to.
+    #[cold]
+    fn take_effect<H: Handler<Session = S>>(
+        &mut self,
+        context: &Context<'_, H>,
+        stream: &mut TcpStream,
+        work: &mut Work,
+        panicked: bool,
+    ) {
+        let Effects { is_slow, left } = mem::take(&mut work.effects);
         if panicked {
             // It may be closing already.
             let _ = work.endpoint.sending().close(CloseCode::INTERNAL_ERROR, "");
             work.ending = Some(End::Panicked);
         }
-        if effects.is_slow && work.given_up.is_none() {
+        if is_slow && work.given_up.is_none() {
             work.give_up(SLOW, End::Slow, context.now);
         }
-        for room in effects.left {
+        for room in left {
             self.call(context, stream, work, |client| context.handler.on_leave(client, &room));
         }
-    }
-}
-
-impl<H> Context<'_, H> {
-    /// What others see of this loop.
-    pub(crate) fn here(&self) -> &Loop {
-        self.handle.shared.of(self.id)
     }
 }
 

@@ -1,6 +1,9 @@
 //! What other threads want of a loop.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{
+    Arc, Mutex, MutexGuard, PoisonError,
+    atomic::{AtomicBool, Ordering},
+};
 
 use mio::{Waker, net::TcpStream};
 use wsutil::SendError;
@@ -43,6 +46,8 @@ impl Command {
 #[derive(Debug)]
 pub(crate) struct Mailbox {
     inner: Mutex<Inner>,
+    /// Whether there is something, so that looking costs nothing.
+    is_some: AtomicBool,
     waker: Waker,
 }
 
@@ -57,7 +62,7 @@ struct Inner {
 
 impl Mailbox {
     pub(crate) fn new(waker: Waker) -> Self {
-        Self { inner: Mutex::default(), waker }
+        Self { inner: Mutex::default(), is_some: AtomicBool::new(false), waker }
     }
 
     /// Has the loop do this, behind what it was told before.
@@ -86,16 +91,21 @@ impl Mailbox {
         }
         inner.cost += command.cost();
         inner.commands.push(command);
+        self.is_some.store(true, Ordering::Release);
         Ok(inner.commands.len() == 1)
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.lock().commands.is_empty()
+        !self.is_some.load(Ordering::Acquire)
     }
 
     /// Takes all there are; `commands` is empty.
     pub(crate) fn take(&self, commands: &mut Vec<Command>) {
+        if self.is_empty() {
+            return;
+        }
         let mut inner = self.lock();
+        self.is_some.store(false, Ordering::Release);
         inner.cost = 0;
         std::mem::swap(&mut inner.commands, commands);
     }

@@ -14,6 +14,7 @@ use wsutil::{Control, Endpoint, SendError};
 
 use crate::{
     Config, End, Overload,
+    client::Effects,
     handshake::Policy,
     overload::{Full, Item, Queue, QueueLimits},
     shared::Shared,
@@ -39,6 +40,7 @@ pub(crate) struct Work {
     /// What waits beside what the endpoint has encoded, while the client takes nothing.
     pub(crate) queue: Queue,
     pub(crate) heard: Heard,
+    pub(crate) effects: Effects,
     /// What of it the server's totals know: bytes that wait, and that are held.
     counted: [usize; 2],
     /// Since when a message is not whole though we have read all, the client takes nothing, or a
@@ -68,6 +70,7 @@ impl Work {
             endpoint,
             queue: Queue::default(),
             heard,
+            effects: Effects::default(),
             counted: [0; 2],
             began: None,
             blocked: None,
@@ -92,7 +95,21 @@ impl Work {
     }
 
     /// Writes what waits, as far as the stream takes it now: whether it took all.
+    #[inline]
     pub(crate) fn write(&mut self, stream: &mut TcpStream, now: Tick) -> io::Result<bool> {
+        if self.is_quiet() {
+            return Ok(true);
+        }
+        self.write_some(stream, now)
+    }
+
+    /// Whether nothing waits, and nothing did.
+    #[inline]
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.waits() == 0 && self.blocked.is_none()
+    }
+
+    fn write_some(&mut self, stream: &mut TcpStream, now: Tick) -> io::Result<bool> {
         let written = loop {
             let before = self.endpoint.pending();
             let written = self.endpoint.sending().write_to(stream);
@@ -162,9 +179,10 @@ impl Work {
         self.count([0; 2], shared);
     }
 
+    #[inline]
     fn count(&mut self, now: [usize; 2], shared: &Shared) {
-        let before = mem::replace(&mut self.counted, now);
-        if before != now {
+        if now != self.counted {
+            let before = mem::replace(&mut self.counted, now);
             shared.account([before[0], now[0]], [before[1], now[1]]);
         }
     }

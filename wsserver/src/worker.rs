@@ -297,6 +297,7 @@ impl<H: Handler> Worker<H> {
             handler: &*self.handler,
             config: &self.config,
             handle: &self.handle,
+            metrics: &self.handle.shared.loops[usize::from(self.index)].metrics,
             id: id(self.index, key, entry.generation),
             now: self.now,
         };
@@ -333,7 +334,7 @@ impl<H: Handler> Worker<H> {
         work.forget(shared);
         let rooms = shared.close(context.id);
         self.report.count(&end);
-        context.here().metrics.ended[end.place()].add(1);
+        context.metrics.ended[end.place()].add(1);
         // Nothing follows a close frame: what the calls send is told to be too late.
         let _ = work.endpoint.sending().close(CloseCode::NORMAL, "");
         let (stream, work) = (&mut entry.stream, &mut work);

@@ -58,7 +58,7 @@ impl<H: Handler> Worker<H> {
             let limits = QueueLimits { is_scarce, ..context.config.queue_limits() };
             match work.put(item, overload, limits) {
                 Ok(dropped) => {
-                    context.here().metrics.dropped.add(dropped);
+                    context.metrics.dropped.add(dropped);
                     Turn::Wait
                 }
                 Err(Full) => {
