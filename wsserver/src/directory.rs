@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
-    error, fmt,
+    error, fmt, mem,
     sync::Arc,
 };
 
@@ -48,19 +48,19 @@ pub(crate) struct Directory {
     open: Vec<Opened>,
     /// How many are open.
     count: usize,
-    /// Those that belong to something.
-    members: HashMap<u32, Member>,
     /// Since when each member is there; none is empty.
     rooms: HashMap<Arc<str>, BTreeMap<u32, u64>>,
     /// None is empty.
     users: HashMap<Arc<str>, BTreeSet<u32>>,
 }
 
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Debug, Default)]
 struct Opened {
     /// 0 if none is open.
     generation: u32,
     since: u64,
+    /// What it belongs to, if it does to anything.
+    member: Option<Box<Member>>,
 }
 
 #[derive(Debug, Default)]
@@ -86,15 +86,16 @@ impl Directory {
     pub(crate) fn open(&mut self, id: ClientId, user: Option<Arc<str>>, name: Option<Arc<str>>) {
         let place = id.key as usize;
         if self.open.len() <= place {
-            self.open.resize(place + 1, Opened::default());
+            self.open.resize_with(place + 1, Opened::default);
         }
-        self.open[place] = Opened { generation: id.generation, since: self.published };
+        let member = (user.is_some() || name.is_some()).then(|| {
+            let user = user.clone();
+            Box::new(Member { user, name, rooms: vec![] })
+        });
+        self.open[place] = Opened { generation: id.generation, since: self.published, member };
         self.count += 1;
-        if let Some(user) = &user {
-            self.users.entry(user.clone()).or_default().insert(id.key);
-        }
-        if user.is_some() || name.is_some() {
-            self.members.insert(id.key, Member { user, name, rooms: vec![] });
+        if let Some(user) = user {
+            self.users.entry(user).or_default().insert(id.key);
         }
     }
 
@@ -103,11 +104,10 @@ impl Directory {
         if !self.is_open(id) {
             return Left::default();
         }
-        self.open[id.key as usize].generation = 0;
         self.count -= 1;
-        let Some(Member { user, name, rooms }) = self.members.remove(&id.key) else {
-            return Left::default();
-        };
+        let Opened { member, .. } = mem::take(&mut self.open[id.key as usize]);
+        let Some(member) = member else { return Left::default() };
+        let Member { user, name, rooms } = *member;
         if let Some(user) = user {
             let connections = self.users.get_mut(&user);
             if connections.is_some_and(|keys| keys.remove(&id.key) && keys.is_empty()) {
@@ -135,10 +135,8 @@ impl Directory {
         if room.len() > MAX_ROOM_NAME {
             return Err(JoinError::NameTooLong);
         }
-        if !self.is_open(id) {
-            return Err(JoinError::Gone);
-        }
-        let joined = self.members.get(&id.key).map_or(&[][..], |member| &member.rooms);
+        let Some(opened) = self.opened_mut(id) else { return Err(JoinError::Gone) };
+        let joined = opened.member.as_ref().map_or(&[][..], |member| &member.rooms);
         if joined.iter().any(|other| **other == *room) {
             return Ok(false);
         }
@@ -146,22 +144,25 @@ impl Directory {
             return Err(JoinError::TooManyRooms);
         }
         // All members share the name.
-        let name =
-            self.rooms.get_key_value(room).map_or_else(|| room.into(), |(name, _)| name.clone());
-        self.rooms.entry(Arc::clone(&name)).or_default().insert(id.key, self.published);
-        self.members.entry(id.key).or_default().rooms.push(name);
+        let known = self.rooms.get_key_value(room).map(|(name, _)| name.clone());
+        let name = known.unwrap_or_else(|| room.into());
+        self.rooms.entry(name.clone()).or_default().insert(id.key, self.published);
+        if let Some(opened) = self.opened_mut(id) {
+            opened.member.get_or_insert_default().rooms.push(name);
+        }
         Ok(true)
     }
 
     /// Whether it was there.
     pub(crate) fn leave(&mut self, id: ClientId, room: &str) -> bool {
-        let Some(member) = self.member_mut(id) else { return false };
+        let Some(Opened { member: slot, .. }) = self.opened_mut(id) else { return false };
+        let Some(member) = slot else { return false };
         let Some(place) = member.rooms.iter().position(|other| **other == *room) else {
             return false;
         };
         member.rooms.remove(place);
         if member.rooms.is_empty() && member.user.is_none() && member.name.is_none() {
-            self.members.remove(&id.key);
+            *slot = None;
         }
         self.remove_from(room, id.key);
         true
@@ -210,7 +211,7 @@ impl Directory {
         let all = all.into_iter().flatten().map(|(key, _)| key);
         let user = user.into_iter().flatten().copied();
         let open = all.chain(user).chain(owner).filter(move |key| {
-            let opened = self.open[*key as usize];
+            let opened = &self.open[*key as usize];
             opened.generation > 0 && opened.since < number
         });
         let room = room.into_iter().flatten().filter(move |(_, since)| **since < number);
@@ -262,11 +263,11 @@ impl Directory {
     }
 
     fn member(&self, id: ClientId) -> Option<&Member> {
-        self.is_open(id).then(|| self.members.get(&id.key))?
+        self.is_open(id).then(|| self.open[id.key as usize].member.as_deref())?
     }
 
-    fn member_mut(&mut self, id: ClientId) -> Option<&mut Member> {
-        self.is_open(id).then(|| self.members.get_mut(&id.key))?
+    fn opened_mut(&mut self, id: ClientId) -> Option<&mut Opened> {
+        self.is_open(id).then(|| &mut self.open[id.key as usize])
     }
 }
 
@@ -392,7 +393,7 @@ mod tests {
             for (id, ..) in &model.0 {
                 directory.close(*id);
             }
-            prop_assert!(directory.members.is_empty());
+            prop_assert!(directory.open.iter().all(|opened| opened.member.is_none()));
         }
     }
 

@@ -36,12 +36,13 @@ pub(crate) struct Wheel {
     slots: Vec<Vec<usize>>,
     /// All slots up to this tick were turned.
     turned: Tick,
-    filed: usize,
+    /// The first slot that is not empty; `NEVER` if all are.
+    first: Tick,
 }
 
 impl Wheel {
     pub(crate) fn new(start: Instant) -> Self {
-        Self { start, slots: vec![vec![]; SLOTS as usize], turned: Tick(0), filed: 0 }
+        Self { start, slots: vec![vec![]; SLOTS as usize], turned: Tick(0), first: Tick::NEVER }
     }
 
     pub(crate) fn tick_of(&self, now: Instant) -> Tick {
@@ -55,37 +56,29 @@ impl Wheel {
         let first = Tick(self.turned.0 + 1);
         let at = due.clamp(first, last);
         self.slots[(at.0 % SLOTS) as usize].push(key);
-        self.filed += 1;
+        self.first = self.first.min(at);
         at
     }
 
     /// How long it is until the next key may have to be handed out.
     pub(crate) fn timeout(&self, now: Instant) -> Option<Duration> {
-        if self.filed == 0 {
-            return None;
-        }
-        let next = (1..=SLOTS).find(|ticks| !self.slot(self.turned.0 + ticks).is_empty());
-        let at = self.start + TICK * (self.turned.0 + next.unwrap_or(SLOTS));
+        let at = (self.first != Tick::NEVER).then(|| self.start + TICK * self.first.0)?;
         Some(at.saturating_duration_since(now))
-    }
-
-    fn slot(&self, tick: u32) -> &[usize] {
-        &self.slots[(tick % SLOTS) as usize]
     }
 
     /// Hands out the keys of the next tick that has come, and which one it is.
     pub(crate) fn turn(&mut self, now: Tick, keys: &mut Vec<usize>) -> Option<Tick> {
         keys.clear();
-        while self.turned < now {
-            self.turned.0 += 1;
-            let slot = &mut self.slots[(self.turned.0 % SLOTS) as usize];
-            if !slot.is_empty() {
-                core::mem::swap(keys, slot);
-                self.filed -= keys.len();
-                return Some(self.turned);
-            }
+        if self.first > now {
+            self.turned = self.turned.max(now);
+            return None;
         }
-        None
+        self.turned = self.first;
+        core::mem::swap(keys, &mut self.slots[(self.turned.0 % SLOTS) as usize]);
+        let mut later = (1..SLOTS).map(|ticks| Tick(self.turned.0 + ticks));
+        let is_some = |tick: &Tick| !self.slots[(tick.0 % SLOTS) as usize].is_empty();
+        self.first = later.find(is_some).unwrap_or(Tick::NEVER);
+        Some(self.turned)
     }
 }
 
