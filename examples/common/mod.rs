@@ -4,6 +4,7 @@
 
 use std::{
     error::Error,
+    ffi::OsString,
     net::{TcpListener, TcpStream},
     process::exit,
     str::FromStr,
@@ -91,8 +92,17 @@ impl Drop for Slot {
 
 /// The value of `--listen`; ends the program on `--help`, and with 2 on anything else.
 pub(crate) fn listen_address(about: &str) -> String {
-    let unexpected = |name: &str, _: &mut lexopt::Parser| Err(invalid_option(name));
-    parse_arguments(about, "", unexpected).unwrap_or_else(|error| fail(&error))
+    listen_address_and(about, |value, _| Err(unexpected_value(value)))
+}
+
+/// As [`listen_address`], with values beside the options: `take` takes one, and may take from what
+/// is behind it.
+pub(crate) fn listen_address_and(
+    about: &str,
+    take: impl FnMut(OsString, &mut lexopt::Parser) -> Result<(), String>,
+) -> String {
+    let no_option = |name: &str, _: &mut lexopt::Parser| Err(invalid_option(name));
+    parse_arguments(about, "", no_option, take).unwrap_or_else(|error| fail(&error))
 }
 
 /// The value of `--listen`, and compression if it is asked for; ends the program on `--help`, and
@@ -108,9 +118,11 @@ pub(crate) fn listen_options_and(
     mut take: impl FnMut(&str, &mut lexopt::Parser) -> Result<bool, String>,
 ) -> (String, Option<Deflate>) {
     let mut options = DeflateOptions::default();
-    let address = parse_arguments(about, &format!("{help}{DEFLATE_HELP}"), |name, arguments| {
+    let take_option = |name: &str, arguments: &mut lexopt::Parser| {
         if take(name, arguments)? { Ok(()) } else { options.take(name, arguments) }
-    });
+    };
+    let no_value = |value, _: &mut lexopt::Parser| Err(unexpected_value(value));
+    let address = parse_arguments(about, &format!("{help}{DEFLATE_HELP}"), take_option, no_value);
     (address.unwrap_or_else(|error| fail(&error)), options.deflate())
 }
 
@@ -123,6 +135,17 @@ pub(crate) fn serve<H: wsserver::Handler>(
     scheme: &str,
     handler: H,
 ) -> wsserver::Report {
+    let running = start(builder, address, scheme, handler);
+    running.join().unwrap_or_else(|error| fail(&error.to_string()))
+}
+
+/// As [`serve`], without waiting for the end.
+pub(crate) fn start<H: wsserver::Handler>(
+    builder: wsserver::Builder,
+    address: &str,
+    scheme: &str,
+    handler: H,
+) -> wsserver::Running {
     let server = match builder.listen(address) {
         Ok(builder) => builder.handler(handler),
         Err(error) => fail(&format!("cannot listen on {address}: {error}")),
@@ -136,14 +159,16 @@ pub(crate) fn serve<H: wsserver::Handler>(
     for address in addresses {
         println!("listening on {scheme}://{address}/");
     }
-    running.join().unwrap_or_else(|error| fail(&error.to_string()))
+    running
 }
 
-/// The value of `--listen`; `take` takes other options, which `help` explains.
+/// The value of `--listen`; `take` takes other options, which `help` explains, and `take_value` what
+/// is no option.
 fn parse_arguments(
     about: &str,
     help: &str,
     mut take: impl FnMut(&str, &mut lexopt::Parser) -> Result<(), String>,
+    mut take_value: impl FnMut(OsString, &mut lexopt::Parser) -> Result<(), String>,
 ) -> Result<String, String> {
     let mut address = "127.0.0.1:9001".to_owned();
     let mut arguments = lexopt::Parser::from_env();
@@ -165,6 +190,7 @@ fn parse_arguments(
                 let name = name.to_owned();
                 take(&name, &mut arguments)?;
             }
+            lexopt::Arg::Value(value) => take_value(value, &mut arguments)?,
             other => return Err(other.unexpected().to_string()),
         }
     }
@@ -173,6 +199,10 @@ fn parse_arguments(
 
 fn invalid_option(name: &str) -> String {
     format!("invalid option '--{name}'")
+}
+
+fn unexpected_value(value: OsString) -> String {
+    lexopt::Arg::Value(value).unexpected().to_string()
 }
 
 /// The number behind an option.
