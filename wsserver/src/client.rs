@@ -8,8 +8,11 @@ use wsutil::{Message, Prepared, SendError, Sending};
 
 use crate::{
     ClientId, Config, JoinError, Overload, Publish, ServerHandle, To,
-    overload::{Item, Queue},
+    overload::{Item, Queue, Refused},
 };
+
+/// So much is encoded at most before the stream takes it, in bytes; the rest waits as it is.
+const ENCODED: usize = 1 << 20;
 
 /// A connection in a call of the [`Handler`](crate::Handler): its session, the side that sends, and
 /// the rooms it is in.
@@ -32,15 +35,17 @@ pub struct Client<'a, S> {
 pub(crate) struct Effects {
     /// Nothing more could be queued.
     pub(crate) is_slow: bool,
-    /// Rooms that the connection left.
-    pub(crate) left: Vec<Arc<str>>,
+    /// It has left a room, which it is to be told.
+    pub(crate) has_left: bool,
+    /// Whose the connection was, when it has ended.
+    pub(crate) was_user: Option<Arc<str>>,
 }
 
 impl Effects {
     /// Whether there is any.
     #[inline]
     pub(crate) fn is_some(&self) -> bool {
-        self.is_slow || !self.left.is_empty()
+        self.is_slow || self.has_left
     }
 }
 
@@ -79,12 +84,13 @@ impl<S> Client<'_, S> {
     /// Sends a message.
     ///
     /// # Errors
-    /// [`SendError::Closed`], or [`SendError::Full`] if 1 MiB waits that the client's stream does
-    /// not take: it is disconnected.
+    /// [`SendError::Closed`], or [`SendError::Full`] if as much waits as may, which the client's
+    /// stream does not take: it is disconnected. See
+    /// [`Config::max_queued_bytes`](crate::Config::max_queued_bytes).
     #[inline]
     pub fn send<'m>(&mut self, message: impl Into<Message<'m>>) -> Result<(), SendError> {
         let message = message.into();
-        let sent = match self.queue.is_empty() {
+        let sent = match self.takes_more() {
             true => self.sending.message(message),
             false => self.wait(Item::Message(message.to_owned())),
         };
@@ -96,7 +102,7 @@ impl<S> Client<'_, S> {
     /// # Errors
     /// As [`send`](Self::send).
     pub fn send_prepared(&mut self, message: &Prepared) -> Result<(), SendError> {
-        let sent = match self.queue.is_empty() {
+        let sent = match self.takes_more() {
             true => self.sending.prepared(message),
             false => self.wait(Item::Prepared(message.clone())),
         };
@@ -129,10 +135,21 @@ impl<S> Client<'_, S> {
     /// Leaves a room: whether it was a member.
     pub fn leave(&mut self, room: &str) -> bool {
         let was_member = self.handle.shared.of(self.id).directory().leave(self.id, room);
-        if was_member {
-            self.effects.left.push(room.into());
-        }
+        self.effects.has_left |= was_member;
         was_member
+    }
+
+    /// Leaves all rooms that it has joined.
+    pub fn leave_all(&mut self) {
+        for room in self.rooms() {
+            self.leave(&room);
+        }
+    }
+
+    /// Whether it has joined a room.
+    #[must_use]
+    pub fn has_joined(&self, room: &str) -> bool {
+        self.handle.has_joined(self.id, room)
     }
 
     /// The rooms that it is in, in the order in which it joined.
@@ -144,7 +161,7 @@ impl<S> Client<'_, S> {
     /// The user that it was [admitted](crate::Admission::with_user) as.
     #[must_use]
     pub fn user(&self) -> Option<Arc<str>> {
-        self.handle.user_of(self.id)
+        self.effects.was_user.clone().or_else(|| self.handle.user_of(self.id))
     }
 
     /// Sends a close frame, behind which nothing is sent. Does nothing if one was sent before.
@@ -160,18 +177,41 @@ impl<S> Client<'_, S> {
         self.wait(Item::Close(code, reason.into()))
     }
 
+    /// Sends a ping; silent clients are sent them anyway.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send), and [`SendError::ControlTooLong`] for more than 125 bytes.
+    pub fn ping(&mut self, payload: &[u8]) -> Result<(), SendError> {
+        let sent = self.sending.ping(payload);
+        self.note(sent)
+    }
+
     /// How many bytes wait to be written.
     #[must_use]
     pub fn pending(&self) -> usize {
         self.sending.pending() + self.queue.cost()
     }
 
+    /// Whether a message is encoded at once, rather than held beside what is.
+    #[inline]
+    fn takes_more(&self) -> bool {
+        let limit = self.config.max_queued_bytes.min(ENCODED);
+        self.queue.is_empty() && self.sending.pending() < limit
+    }
+
     /// Has something wait behind what does.
     fn wait(&mut self, item: Item) -> Result<(), SendError> {
+        if self.sending.is_closing() {
+            return Err(SendError::Closed);
+        }
         let pending = self.pending();
-        let limits = self.config.queue_limits();
-        let pushed = self.queue.push(item, Overload::Disconnect, limits);
-        pushed.map(drop).map_err(|_| SendError::Full { pending })
+        let mut limits = self.config.queue_limits();
+        limits.bytes = limits.bytes.saturating_sub(self.sending.pending());
+        match self.queue.push(item, Overload::Disconnect, limits) {
+            Ok(_) => Ok(()),
+            Err(Refused::Full) => Err(SendError::Full { pending }),
+            Err(Refused::Closing) => Err(SendError::Closed),
+        }
     }
 
     #[inline]

@@ -4,7 +4,7 @@ use std::{
     io::{self, Write},
     mem,
     net::Shutdown,
-    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
     time::Duration,
 };
 
@@ -17,6 +17,7 @@ use crate::{
     Client, ClientId, Config, End, Handler, ServerHandle,
     bucket::Bucket,
     client::Effects,
+    guard::{guarded, guarded_drop},
     handshake::Opening,
     io::{passing, read},
     metrics::Metrics,
@@ -51,6 +52,8 @@ pub(crate) struct Entry<S> {
     pub(crate) generation: u32,
     /// It is going to be served again in the next turn.
     pub(crate) is_again: bool,
+    /// What others sent to it is going to be written.
+    pub(crate) is_sent_to: bool,
     /// When its deadline is looked at.
     pub(crate) filed: Tick,
     pub(crate) stage: Stage<S>,
@@ -66,10 +69,34 @@ pub(crate) enum Stage<S> {
     Open(Open<S>),
     /// All is said but for the rest of an answer; so many bytes are still thrown away.
     Lingering {
-        rest: Vec<u8>,
+        rest: Rest,
         left: usize,
         until: Tick,
     },
+}
+
+/// What is still to be written of an answer.
+#[derive(Debug, Default)]
+pub(crate) struct Rest {
+    pub(crate) head: Vec<u8>,
+    /// Behind the head: shared by all who get it.
+    pub(crate) body: Option<Arc<[u8]>>,
+    written: usize,
+}
+
+impl Rest {
+    pub(crate) fn new(head: Vec<u8>, body: Option<Arc<[u8]>>) -> Self {
+        Self { head, body, written: 0 }
+    }
+
+    /// The next bytes; none are left if it is empty.
+    fn next(&self) -> &[u8] {
+        let body = self.body.as_deref().unwrap_or_default();
+        match self.head.get(self.written..) {
+            Some(head) if !head.is_empty() => head,
+            _ => &body[self.written - self.head.len()..],
+        }
+    }
 }
 
 /// An open connection.
@@ -135,27 +162,40 @@ impl<S> Entry<S> {
         let _ = SockRef::from(&self.stream).set_linger(Some(Duration::ZERO));
     }
 
-    /// Says that nothing more is written, behind this.
-    pub(crate) fn linger(&mut self, rest: Vec<u8>, now: Tick, config: &Config) -> io::Result<bool> {
-        let time = if rest.is_empty() { LINGER_TIME } else { config.write_timeout };
-        let stage = Stage::Lingering { rest, left: LINGER_BYTES, until: now.after(time) };
+    /// Says that nothing more is written, behind this: whether it is to be waited for.
+    pub(crate) fn linger(&mut self, rest: Rest, now: Tick, config: &Config) -> io::Result<bool> {
+        let stage = Stage::Lingering { rest, left: LINGER_BYTES, until: now.after(LINGER_TIME) };
         guarded_drop(mem::replace(&mut self.stage, stage));
-        self.discard(true)
+        self.discard(true, now, config)
     }
 
     /// Writes the rest, and reads what a client that was closed still sends, so that the last bytes
     /// to it are not overtaken by a reset: whether it is to be waited for.
-    pub(crate) fn discard(&mut self, is_first: bool) -> io::Result<bool> {
-        let Stage::Lingering { rest, left, .. } = &mut self.stage else { return Ok(true) };
-        let had_rest = !rest.is_empty();
-        while !rest.is_empty() {
-            match passing(|| self.stream.write(rest))? {
+    pub(crate) fn discard(
+        &mut self,
+        is_first: bool,
+        now: Tick,
+        config: &Config,
+    ) -> io::Result<bool> {
+        let Stage::Lingering { rest, left, until } = &mut self.stage else { return Ok(true) };
+        let mut is_to_end = is_first;
+        while !rest.next().is_empty() {
+            match passing(|| self.stream.write(rest.next()))? {
                 Some(0) => return Ok(false),
-                Some(written) => drop(rest.drain(..written)),
+                Some(written) => {
+                    rest.written += written;
+                    (*until, is_to_end) = (now.after(config.write_timeout), true);
+                }
+                None if is_first => {
+                    *until = now.after(config.write_timeout);
+                    return Ok(true);
+                }
                 None => return Ok(true),
             }
         }
-        if is_first || had_rest {
+        if is_to_end {
+            *rest = Rest::default();
+            *until = now.after(LINGER_TIME);
             self.stream.shutdown(Shutdown::Write)?;
         }
         let mut discarded = [0; 4096];
@@ -168,11 +208,6 @@ impl<S> Entry<S> {
         }
         Ok(false)
     }
-}
-
-/// Drops what is the user's: one that panics takes no other with it.
-pub(crate) fn guarded_drop<T>(value: T) {
-    let _ = catch_unwind(AssertUnwindSafe(|| drop(value)));
 }
 
 /// What is due.
@@ -214,6 +249,16 @@ impl<S> Open<S> {
         stream: &mut TcpStream,
         work: &mut Work,
     ) -> Turn {
+        self.look(context, stream, work, false)
+    }
+
+    fn look<H: Handler<Session = S>>(
+        &mut self,
+        context: &Context<'_, H>,
+        stream: &mut TcpStream,
+        work: &mut Work,
+        is_second_look: bool,
+    ) -> Turn {
         match self.due(Some(work), context.config) {
             (at, _) if at > context.now => Turn::Wait,
             (_, Due::Ping) => {
@@ -222,6 +267,13 @@ impl<S> Open<S> {
                 // It is closing, or takes too little: other deadlines are for that.
                 let _ = work.endpoint.sending().ping(&[]);
                 self.flush(context, stream, work)
+            }
+            (_, Due::End(Timeout::Pong | Timeout::Message)) if !is_second_look => {
+                // It may have come, if this thread was late.
+                match self.serve(context, stream, work, false) {
+                    Turn::Wait => self.look(context, stream, work, true),
+                    turn => turn,
+                }
             }
             (_, Due::End(Timeout::Message)) => {
                 work.endpoint.fail(MessageError::TooSlow);
@@ -427,8 +479,7 @@ impl<S> Open<S> {
             config: context.config,
             effects: &mut work.effects,
         };
-        let call = || context.handler.on_message(&mut client, message);
-        let panicked = catch_unwind(AssertUnwindSafe(call)).is_err();
+        let panicked = guarded(|| context.handler.on_message(&mut client, message)).is_none();
         self.after_call(context, stream, work, panicked);
     }
 
@@ -472,7 +523,7 @@ impl<S> Open<S> {
             config: context.config,
             effects: &mut work.effects,
         };
-        let panicked = catch_unwind(AssertUnwindSafe(|| call(&mut client))).is_err();
+        let panicked = guarded(|| call(&mut client)).is_none();
         self.after_call(context, stream, work, panicked);
     }
 
@@ -498,7 +549,8 @@ impl<S> Open<S> {
         work: &mut Work,
         panicked: bool,
     ) {
-        let Effects { is_slow, left } = mem::take(&mut work.effects);
+        let Effects { is_slow, has_left, .. } = work.effects;
+        (work.effects.is_slow, work.effects.has_left) = (false, false);
         if panicked {
             // It may be closing already.
             let _ = work.endpoint.sending().close(CloseCode::INTERNAL_ERROR, "");
@@ -507,8 +559,11 @@ impl<S> Open<S> {
         if is_slow && work.given_up.is_none() {
             work.give_up(SLOW, End::Slow, context.now);
         }
-        for room in left {
-            self.call(context, stream, work, |client| context.handler.on_leave(client, &room));
+        if has_left {
+            let left = context.handle.shared.of(context.id).directory().take_left(context.id);
+            for room in left {
+                self.call(context, stream, work, |client| context.handler.on_leave(client, &room));
+            }
         }
     }
 }

@@ -21,6 +21,9 @@ pub enum JoinError {
     TooManyRooms,
     /// The name of the room has more than 255 bytes.
     NameTooLong,
+    /// It is another connection's own room, whose name is that connection's name or id: whoever
+    /// joined it would read along.
+    NotYours,
 }
 
 impl fmt::Display for JoinError {
@@ -29,6 +32,7 @@ impl fmt::Display for JoinError {
             Self::Gone => "the connection is gone",
             Self::TooManyRooms => "the connection is in too many rooms",
             Self::NameTooLong => "the name of the room is too long",
+            Self::NotYours => "the room is another connection's own",
         })
     }
 }
@@ -68,13 +72,26 @@ struct Member {
     user: Option<Arc<str>>,
     name: Option<Arc<str>>,
     rooms: Vec<Arc<str>>,
+    /// Rooms that it has left, which its handler was not told.
+    left: Vec<Arc<str>>,
 }
 
 /// What a connection belonged to.
 #[derive(Debug, Default)]
 pub(crate) struct Left {
-    pub(crate) rooms: Vec<Arc<str>>,
+    pub(crate) user: Option<Arc<str>>,
     pub(crate) name: Option<Arc<str>>,
+    /// Its rooms, and those that its handler was not told that it had left.
+    pub(crate) rooms: Vec<Arc<str>>,
+}
+
+impl Member {
+    fn is_needed(&self) -> bool {
+        self.user.is_some()
+            || self.name.is_some()
+            || !self.rooms.is_empty()
+            || !self.left.is_empty()
+    }
 }
 
 impl Directory {
@@ -90,7 +107,7 @@ impl Directory {
         }
         let member = (user.is_some() || name.is_some()).then(|| {
             let user = user.clone();
-            Box::new(Member { user, name, rooms: vec![] })
+            Box::new(Member { user, name, ..Member::default() })
         });
         self.open[place] = Opened { generation: id.generation, since: self.published, member };
         self.count += 1;
@@ -106,18 +123,23 @@ impl Directory {
         }
         self.count -= 1;
         let Opened { member, .. } = mem::take(&mut self.open[id.key as usize]);
+        // So that all are found in as long as there are now.
+        while self.open.last().is_some_and(|last| last.generation == 0) {
+            self.open.pop();
+        }
         let Some(member) = member else { return Left::default() };
-        let Member { user, name, rooms } = *member;
-        if let Some(user) = user {
-            let connections = self.users.get_mut(&user);
+        let Member { user, name, rooms, mut left } = *member;
+        if let Some(user) = &user {
+            let connections = self.users.get_mut(user);
             if connections.is_some_and(|keys| keys.remove(&id.key) && keys.is_empty()) {
-                self.users.remove(&user);
+                self.users.remove(user);
             }
         }
         for room in &rooms {
             self.remove_from(room, id.key);
         }
-        Left { rooms, name }
+        left.extend(rooms);
+        Left { user, name, rooms: left }
     }
 
     pub(crate) fn is_open(&self, id: ClientId) -> bool {
@@ -148,24 +170,35 @@ impl Directory {
         let name = known.unwrap_or_else(|| room.into());
         self.rooms.entry(name.clone()).or_default().insert(id.key, self.published);
         if let Some(opened) = self.opened_mut(id) {
-            opened.member.get_or_insert_default().rooms.push(name);
+            let member = opened.member.get_or_insert_default();
+            // As if it had not left.
+            member.left.retain(|left| *left != name);
+            member.rooms.push(name);
         }
         Ok(true)
     }
 
-    /// Whether it was there.
+    /// Whether it was there; its handler is to be told.
     pub(crate) fn leave(&mut self, id: ClientId, room: &str) -> bool {
-        let Some(Opened { member: slot, .. }) = self.opened_mut(id) else { return false };
-        let Some(member) = slot else { return false };
+        let Some(Opened { member: Some(member), .. }) = self.opened_mut(id) else { return false };
         let Some(place) = member.rooms.iter().position(|other| **other == *room) else {
             return false;
         };
-        member.rooms.remove(place);
-        if member.rooms.is_empty() && member.user.is_none() && member.name.is_none() {
-            *slot = None;
-        }
+        let left = member.rooms.remove(place);
+        member.left.push(left);
         self.remove_from(room, id.key);
         true
+    }
+
+    /// The rooms that it has left, which its handler is told now.
+    pub(crate) fn take_left(&mut self, id: ClientId) -> Vec<Arc<str>> {
+        let Some(Opened { member: slot, .. }) = self.opened_mut(id) else { return vec![] };
+        let Some(member) = slot else { return vec![] };
+        let left = mem::take(&mut member.left);
+        if !member.is_needed() {
+            *slot = None;
+        }
+        left
     }
 
     /// The rooms that a connection is in, in the order in which it joined.
@@ -207,7 +240,7 @@ impl Directory {
             Target::Room { name, .. } => room = self.rooms.get(name),
             Target::User(name) => user = self.users.get(name),
         }
-        let owner = self.owner_beside(target);
+        let owner = self.owner(target);
         let all = all.into_iter().flatten().map(|(key, _)| key);
         let user = user.into_iter().flatten().copied();
         let open = all.chain(user).chain(owner).filter(move |key| {
@@ -225,7 +258,7 @@ impl Directory {
             Target::Room { name, .. } => self.rooms.get(name).map_or(0, BTreeMap::len),
             Target::User(user) => self.users.get(user).map_or(0, BTreeSet::len),
         };
-        members + usize::from(self.owner_beside(target).is_some())
+        members + usize::from(self.owner(target).is_some())
     }
 
     /// Whether a message is for this connection.
@@ -246,11 +279,16 @@ impl Directory {
         ClientId { generation: self.open[key as usize].generation, worker: self.worker, key }
     }
 
-    /// The owner of the room that a message is for, unless it has joined it.
-    fn owner_beside(&self, target: &Target) -> Option<u32> {
-        let Target::Room { name, owner: Some(owner) } = target else { return None };
-        let has_joined = self.rooms.get(name).is_some_and(|room| room.contains_key(&owner.key));
-        (!has_joined && self.is_open(*owner)).then_some(owner.key)
+    /// The connection whose own room a message is for: it has no other members.
+    fn owner(&self, target: &Target) -> Option<u32> {
+        match target {
+            Target::Room { owner: Some(owner), .. } if self.is_open(*owner) => Some(owner.key),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn has_room(&self, name: &str) -> bool {
+        self.rooms.contains_key(name)
     }
 
     /// Removes a member from a room, and the room with its last one.
@@ -345,6 +383,7 @@ mod tests {
                     }
                     Op::Close(which) => {
                         let id = ids[which % ids.len()];
+                        directory.take_left(id);
                         let left = directory.close(id).rooms;
                         let place = model.0.iter().position(|(other, ..)| *other == id);
                         let known = place.map_or(vec![], |place| model.0.remove(place).2);
@@ -398,18 +437,37 @@ mod tests {
     }
 
     #[test]
-    fn s6_the_owner_of_a_room_is_a_member_of_it_once() {
+    fn s6_the_owner_of_a_room_is_its_member() {
         let mut directory = Directory::default();
         let id = ClientId { generation: 7, worker: 0, key: 2 };
         let target = Target::Room { name: "mine".into(), owner: Some(id) };
         assert_eq!(directory.count(&target), 0);
         directory.open(id, None, Some("mine".into()));
-        assert_eq!(keys(&directory, &target), [2]);
-        directory.join(id, "mine", 1).unwrap();
-        assert_eq!(directory.count(&target), 1);
+        assert_eq!((keys(&directory, &target), directory.count(&target)), (vec![2], 1));
         assert_eq!(directory.name_of(id).map(|name| &**name), Some("mine"));
         assert_eq!(directory.close(id).name.as_deref(), Some("mine"));
         assert!(!directory.is_for(&target, id));
+    }
+
+    #[test]
+    fn s6_who_left_is_told_once_and_not_if_it_is_back() {
+        let mut directory = Directory::default();
+        let id = ClientId { generation: 7, worker: 0, key: 0 };
+        directory.open(id, None, None);
+        let told = |directory: &mut Directory| {
+            directory.take_left(id).iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        for room in ["a", "b", "c"] {
+            directory.join(id, room, 9).unwrap();
+        }
+        assert!(directory.leave(id, "a") && directory.leave(id, "b"));
+        directory.join(id, "a", 9).unwrap();
+        assert_eq!(told(&mut directory), ["b"]);
+        assert!(told(&mut directory).is_empty());
+        directory.leave(id, "a");
+        let left = directory.close(id).rooms;
+        assert_eq!(left, ["a".into(), "c".into()]);
+        assert!(directory.open.is_empty() && directory.rooms.is_empty());
     }
 
     #[test]

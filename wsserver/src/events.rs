@@ -1,15 +1,17 @@
 //! Named events with typed values, beside native messages.
 
+mod emit;
 mod format;
 mod value;
 
-use std::{collections::HashMap, error, fmt};
+use std::{collections::HashMap, fmt};
 
-use wsutil::{Message, SendError};
+use wsutil::Message;
 
-use crate::{Client, Publish};
+use crate::Client;
 
 pub use self::{
+    emit::EmitError,
     format::{Event, EventError, EventFormat, InvalidEvent},
     value::{Value, ValueType},
 };
@@ -23,20 +25,19 @@ pub use self::{
 /// ignored.
 ///
 /// ```
-/// use wsserver::{Client, Events, To};
-/// # fn main() -> Result<(), wsserver::InvalidEvent> {
-/// let events = Events::new()
-///     .on_text("join", |client: &mut Client<'_, ()>, room| {
+/// use wsserver::{Client, EventFormat, Events, To};
+/// const FORMAT: EventFormat = EventFormat::DEFAULT;
+///
+/// let events = Events::with_format(FORMAT)
+///     .on_text("join", |client: &mut Client<'_, i64>, room| {
 ///         let _ = client.join(room);
+///         let _ = FORMAT.emit_to(client.to(To::Room(room)), "joined", &client.id().to_string());
 ///     })
 ///     .on_integer("add", |client, number| {
-///         let _ = client.session();
-///         println!("{number} more");
+///         *client.session_mut() += number;
+///         let sum = *client.session();
+///         let _ = FORMAT.emit(client, "sum", sum);
 ///     });
-/// let hello = events.format().encode("hello", "you")?;
-/// assert_eq!(hello.as_bytes(), b"m:hello;0;you");
-/// # Ok(())
-/// # }
 /// ```
 /// In [`Handler::on_message`](crate::Handler::on_message):
 /// ```
@@ -196,32 +197,6 @@ impl<S> Events<S> {
         handled
     }
 
-    /// Sends an event to a client.
-    ///
-    /// # Errors
-    /// [`EmitError`].
-    pub fn emit<'v>(
-        &self,
-        client: &mut Client<'_, S>,
-        name: &str,
-        value: impl Into<Value<'v>>,
-    ) -> Result<(), EmitError> {
-        Ok(client.send(&self.format.encode(name, value)?)?)
-    }
-
-    /// Sends an event to many: how many connections it is for.
-    ///
-    /// # Errors
-    /// [`EmitError`].
-    pub fn emit_to<'v>(
-        &self,
-        to: Publish<'_>,
-        name: &str,
-        value: impl Into<Value<'v>>,
-    ) -> Result<usize, EmitError> {
-        Ok(to.send(&self.format.encode(name, value)?)?)
-    }
-
     fn add(
         mut self,
         name: &str,
@@ -229,39 +204,6 @@ impl<S> Events<S> {
     ) -> Self {
         self.handlers.entry(name.into()).or_default().push(Box::new(call));
         self
-    }
-}
-
-/// Why an event was not sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum EmitError {
-    /// There is no such event.
-    Invalid(InvalidEvent),
-    /// A message cannot be sent.
-    Send(SendError),
-}
-
-impl fmt::Display for EmitError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Invalid(error) => error.fmt(f),
-            Self::Send(error) => error.fmt(f),
-        }
-    }
-}
-
-impl error::Error for EmitError {}
-
-impl From<InvalidEvent> for EmitError {
-    fn from(error: InvalidEvent) -> Self {
-        Self::Invalid(error)
-    }
-}
-
-impl From<SendError> for EmitError {
-    fn from(error: SendError) -> Self {
-        Self::Send(error)
     }
 }
 

@@ -76,17 +76,26 @@ impl ServerHandle {
     /// # Errors
     /// [`JoinError`].
     pub fn join(&self, id: ClientId, room: &str) -> Result<bool, JoinError> {
-        self.shared.of(id).directory().join(id, room, self.shared.max_rooms)
+        self.shared.join(id, room)
     }
 
     /// Has a connection leave a room: whether it was a member.
     pub fn leave(&self, id: ClientId, room: &str) -> bool {
         let was_member = self.shared.of(id).directory().leave(id, room);
         if was_member {
-            // Its handler is told, unless the server has ended.
-            let _ = self.mailbox(id).post(Command::Left(id, room.into()));
+            // Its handler is told, at its end at the latest.
+            let _ = self.mailbox(id).post(Command::Left(id));
         }
         was_member
+    }
+
+    /// Has [`Handler::on_wake`](crate::Handler::on_wake) called for a connection, behind what is
+    /// sent to it before: for other threads that have something for it.
+    ///
+    /// # Errors
+    /// [`SendError::Closed`] once the server has ended.
+    pub fn wake(&self, id: ClientId) -> Result<(), SendError> {
+        self.mailbox(id).post(Command::Wake(id))
     }
 
     /// Whether a connection is open.

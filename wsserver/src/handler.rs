@@ -53,6 +53,12 @@ pub trait Handler: Send + Sync + 'static {
     /// `dropped` messages were dropped meanwhile, as their [`Overload`](crate::Overload) said.
     fn on_drain(&self, client: &mut Client<'_, Self::Session>, dropped: u64) {}
 
+    /// Another thread has called [`ServerHandle::wake`](crate::ServerHandle::wake) for the client.
+    ///
+    /// What produces much for one client can go at its pace: send as long as
+    /// [`Client::pending`] is little, and go on here and in [`on_drain`](Self::on_drain).
+    fn on_wake(&self, client: &mut Client<'_, Self::Session>) {}
+
     /// The client is not a member of this room any more: it left, it was removed, or it has ended.
     fn on_leave(&self, client: &mut Client<'_, Self::Session>, room: &str) {}
 

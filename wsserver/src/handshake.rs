@@ -1,14 +1,14 @@
 //! A request, as far as it came, and its answer.
 
-use std::{
-    borrow::Cow,
-    panic::{AssertUnwindSafe, catch_unwind},
-    sync::Arc,
-};
+use std::{borrow::Cow, sync::Arc};
 
 use wscore::{Acceptance, HeaderSlots, Limits, Origin, Rejection, RequestParser};
 
-use crate::{Admission, ClientId, Handler, ServerHandle, connection::guarded_drop, work::Agreed};
+use crate::{
+    Admission, ClientId, Handler, ServerHandle,
+    guard::{guarded, guarded_drop},
+    work::Agreed,
+};
 
 /// What all handshakes of a server have in common.
 #[derive(Debug)]
@@ -27,7 +27,7 @@ pub(crate) struct Policy {
 pub(crate) struct Page {
     pub(crate) path: String,
     pub(crate) content_type: Cow<'static, str>,
-    pub(crate) body: Vec<u8>,
+    pub(crate) body: Arc<[u8]>,
 }
 
 /// A request that has come in part.
@@ -50,8 +50,8 @@ pub(crate) enum Answer<S> {
         name: Option<Arc<str>>,
         size: usize,
     },
-    /// It was refused, or asked for something else.
-    Done,
+    /// It was refused, or asked for something else, whose body is this if it is not in the answer.
+    Done { body: Option<Arc<[u8]>> },
 }
 
 impl Opening {
@@ -77,7 +77,7 @@ impl Opening {
                 true => rejection.without_body().encode(out),
                 false => rejection.encode(out),
             }
-            Answer::Done
+            Answer::Done { body: None }
         });
         let early = match answer {
             Answer::Open { size, .. } => size..received.len(),
@@ -116,18 +116,21 @@ impl<H: Handler> Desk<'_, H> {
         let Some(request) = parser.parse(received, &mut slots)? else { return Ok(Answer::None) };
         let is_at = |path: &Option<String>| path.as_deref() == Some(request.path());
         if is_at(&policy.status_path) {
-            let (content_type, body) = guarded(|| Ok(self.handler.status()))?;
+            let (content_type, body) = guarded(|| self.handler.status()).ok_or_else(panicked)?;
             put_page(request.method(), content_type, body.as_bytes(), out)?;
-            return Ok(Answer::Done);
+            return Ok(Answer::Done { body: None });
         }
         if is_at(&policy.metrics_path) {
             let body = self.handle.metrics();
             put_page(request.method(), "text/plain; version=0.0.4", body.as_bytes(), out)?;
-            return Ok(Answer::Done);
+            return Ok(Answer::Done { body: None });
         }
-        if let Some(page) = policy.pages.iter().find(|page| page.path == request.path()) {
-            put_page(request.method(), &page.content_type, &page.body, out)?;
-            return Ok(Answer::Done);
+        // What is to be upgraded may be at the path of a page.
+        let page = policy.pages.iter().find(|page| page.path == request.path());
+        if let Some(page) = page.filter(|_| request.header("Upgrade").is_none()) {
+            put_head(request.method(), &page.content_type, page.body.len(), out)?;
+            let is_wanted = request.method() == "GET";
+            return Ok(Answer::Done { body: is_wanted.then(|| page.body.clone()) });
         }
         if policy.connect_path.is_some() && !is_at(&policy.connect_path) {
             return Err(Rejection::new(404));
@@ -136,7 +139,7 @@ impl<H: Handler> Desk<'_, H> {
         if let Some(origin) = &policy.origin {
             origin.check(&request)?;
         }
-        let admission = guarded(|| self.handler.authenticate(&request))?;
+        let admission = guarded(|| self.handler.authenticate(&request)).ok_or_else(panicked)??;
         let Admission { session, headers, protocol, user, name } = admission;
         let refused = protocol.and_then(|protocol| acceptance.protocol(protocol).err());
         if let Some(error) = refused {
@@ -164,16 +167,30 @@ impl<H: Handler> Desk<'_, H> {
     }
 }
 
-/// A call of the handler before there is a connection: one that panics is answered with 500.
-fn guarded<T>(call: impl FnOnce() -> Result<T, Rejection>) -> Result<T, Rejection> {
-    catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|_| Err(Rejection::new(500)))
+/// What a client is told whose request led to a panic.
+fn panicked() -> Rejection {
+    Rejection::new(500)
 }
 
-/// RFC 9110 §9.3.1, §9.3.2: what GET and HEAD are told.
+/// What GET and HEAD are told.
 fn put_page(
     method: &str,
     content_type: &str,
     body: &[u8],
+    out: &mut Vec<u8>,
+) -> Result<(), Rejection> {
+    put_head(method, content_type, body.len(), out)?;
+    // RFC 9110 §9.3.2: HEAD is told what GET is, but for the body.
+    if method == "GET" {
+        out.extend_from_slice(body);
+    }
+    Ok(())
+}
+
+fn put_head(
+    method: &str,
+    content_type: &str,
+    len: usize,
     out: &mut Vec<u8>,
 ) -> Result<(), Rejection> {
     if method != "GET" && method != "HEAD" {
@@ -184,13 +201,9 @@ fn put_page(
         return Err(Rejection::new(500));
     }
     let head = format!(
-        "HTTP/1.1 200 OK\r\nContent-Type: {content_type}\r\nContent-Length: {}\r\n\
+        "HTTP/1.1 200 OK\r\nContent-Type: {content_type}\r\nContent-Length: {len}\r\n\
          X-Content-Type-Options: nosniff\r\nConnection: close\r\n\r\n",
-        body.len()
     );
     out.extend_from_slice(head.as_bytes());
-    if method == "GET" {
-        out.extend_from_slice(body);
-    }
     Ok(())
 }

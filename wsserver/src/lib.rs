@@ -51,6 +51,7 @@ mod config;
 mod connection;
 mod directory;
 mod events;
+mod guard;
 mod handle;
 mod handler;
 mod handshake;

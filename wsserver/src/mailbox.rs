@@ -1,7 +1,7 @@
 //! What other threads want of a loop.
 
 use std::sync::{
-    Arc, Mutex, MutexGuard, PoisonError,
+    Mutex, MutexGuard, PoisonError,
     atomic::{AtomicBool, Ordering},
 };
 
@@ -23,7 +23,9 @@ pub(crate) enum Command {
     Send(ClientId, Item),
     Publish(Box<Publication>),
     /// The connection has left a room: its handler is to be told.
-    Left(ClientId, Arc<str>),
+    Left(ClientId),
+    /// The handler is to be called for a connection.
+    Wake(ClientId),
     Shutdown,
 }
 

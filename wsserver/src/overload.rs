@@ -22,8 +22,8 @@ pub enum Overload {
     DropNewest,
     /// The oldest of those messages that may be dropped are, and this one if there are none.
     DropOldest,
-    /// A message with the same key that still waits is dropped, at any time: only the latest one
-    /// counts. If there is none, as [`DropOldest`](Self::DropOldest).
+    /// A message with the same key to the same room, user or all that still waits is dropped, at any
+    /// time: only the latest one counts. If there is none, as [`DropOldest`](Self::DropOldest).
     KeepLatest(u64),
 }
 
@@ -51,11 +51,19 @@ impl Item {
             }
     }
 
-    pub(crate) fn put(&self, sending: &mut Sending<'_>) -> Result<(), SendError> {
+    fn put_once(&self, sending: &mut Sending<'_>) -> Result<(), SendError> {
         match self {
             Self::Message(message) => sending.message(message),
             Self::Prepared(message) => sending.prepared(message),
             Self::Close(code, reason) => sending.close(*code, reason),
+        }
+    }
+
+    /// Has it sent, uncompressed where compressing it fails.
+    pub(crate) fn put(&self, sending: &mut Sending<'_>) -> Result<(), SendError> {
+        match self.put_once(sending) {
+            Err(SendError::NotCompressed) => self.put_once(sending),
+            done => done,
         }
     }
 }
@@ -69,9 +77,14 @@ pub(crate) struct QueueLimits {
     pub(crate) is_scarce: bool,
 }
 
-/// Nothing more can wait, and nothing of it may be dropped.
+/// Why something does not wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Full;
+pub(crate) enum Refused {
+    /// Nothing more can wait, and nothing of what does may be dropped.
+    Full,
+    /// A close frame waits, behind which nothing is sent.
+    Closing,
+}
 
 /// What waits for one client, in order.
 #[derive(Debug, Default)]
@@ -98,37 +111,63 @@ impl Queue {
         item: Item,
         overload: Overload,
         limits: QueueLimits,
-    ) -> Result<u64, Full> {
+    ) -> Result<u64, Refused> {
+        if self.close().is_some() {
+            return Err(Refused::Closing);
+        }
         let before = self.dropped;
-        if let Overload::KeepLatest(_) = overload {
-            self.drop_first(|other| other == overload);
-        }
-        if limits.is_scarce && overload != Overload::Disconnect {
+        let (cost, is_close) = (item.cost(), matches!(item, Item::Close(..)));
+        // A close frame takes no room from others: it is the last one.
+        let is_kept = is_close || self.make_room(cost, overload, limits)?;
+        if is_kept {
+            self.cost += cost;
+            self.items.push_back((item, overload));
+        } else {
             self.dropped += 1;
-            return Ok(self.dropped - before);
         }
-        let cost = item.cost();
-        // One alone may be of any size.
-        let is_over = |queue: &Self| {
-            let is_over = queue.items.len() >= limits.messages || queue.cost + cost > limits.bytes;
-            is_over && !queue.is_empty()
-        };
-        while is_over(self) {
-            let gives_way = |other| other != Overload::Disconnect;
-            if overload != Overload::DropNewest && self.drop_first(gives_way) {
-                continue;
-            }
-            match (&item, overload) {
-                // It is the last one.
-                (Item::Close(..), _) => break,
-                (_, Overload::Disconnect) => return Err(Full),
-                _ => self.dropped += 1,
-            }
-            return Ok(self.dropped - before);
-        }
-        self.cost += cost;
-        self.items.push_back((item, overload));
         Ok(self.dropped - before)
+    }
+
+    /// Drops what gives way to something that costs so much: whether there is room for it.
+    fn make_room(
+        &mut self,
+        cost: usize,
+        overload: Overload,
+        limits: QueueLimits,
+    ) -> Result<bool, Refused> {
+        let is_latest = matches!(overload, Overload::KeepLatest(_));
+        let replaces = is_latest && self.drop_first(|other| other == overload);
+        if limits.is_scarce && overload != Overload::Disconnect && !replaces {
+            return Ok(false);
+        }
+        // One alone may be of any size.
+        while !self.is_empty()
+            && (self.items.len() >= limits.messages || self.cost + cost > limits.bytes)
+        {
+            let gives_way = |other| other != Overload::Disconnect;
+            match overload {
+                Overload::DropNewest => return Ok(false),
+                _ if self.drop_first(gives_way) => {}
+                Overload::Disconnect => return Err(Refused::Full),
+                _ => return Ok(false),
+            }
+        }
+        Ok(true)
+    }
+
+    /// The close frame that waits behind all else.
+    pub(crate) fn close(&self) -> Option<(CloseCode, &str)> {
+        match self.items.back() {
+            Some((Item::Close(code, reason), _)) => Some((*code, reason)),
+            _ => None,
+        }
+    }
+
+    /// Drops all that may be dropped: how many messages.
+    pub(crate) fn drop_some(&mut self) -> u64 {
+        let before = self.dropped;
+        while self.drop_first(|overload| overload != Overload::Disconnect) {}
+        self.dropped - before
     }
 
     /// Encodes some of what waits.
@@ -180,7 +219,7 @@ mod tests {
     }
 
     /// Pushes each, and says what waits then.
-    fn after(items: &[(&str, Overload)]) -> (Vec<Result<u64, Full>>, String) {
+    fn after(items: &[(&str, Overload)]) -> (Vec<Result<u64, Refused>>, String) {
         let mut queue = Queue::default();
         let pushed = items.iter().map(|(name, overload)| queue.push(text(name), *overload, LIMITS));
         let pushed = pushed.collect();
@@ -216,11 +255,24 @@ mod tests {
         }
         // What must not be dropped is not, for any other.
         let full = [("a", Disconnect), ("b", Disconnect), ("c", Disconnect), ("d", Disconnect)];
-        assert_eq!(after(&full), (vec![Ok(0), Ok(0), Ok(0), Err(Full)], "abc".to_owned()));
+        assert_eq!(after(&full), (vec![Ok(0), Ok(0), Ok(0), Err(Refused::Full)], "abc".to_owned()));
         for overload in [DropOldest, KeepLatest(1)] {
             let full = [("a", Disconnect), ("b", Disconnect), ("c", Disconnect), ("d", overload)];
             assert_eq!(after(&full), (vec![Ok(0), Ok(0), Ok(0), Ok(1)], "abc".to_owned()));
         }
+        // Where all are too many, what may be dropped does not wait, but in place of another.
+        let scarce = QueueLimits { is_scarce: true, ..LIMITS };
+        let mut queue = Queue::default();
+        for (name, overload) in [("a", KeepLatest(1)), ("b", Disconnect)] {
+            queue.push(text(name), overload, LIMITS).unwrap();
+        }
+        let pushes =
+            [("c", DropOldest), ("d", KeepLatest(2)), ("e", KeepLatest(1)), ("f", Disconnect)];
+        assert_eq!(
+            pushes.map(|(name, it)| queue.push(text(name), it, scarce)),
+            [Ok(1), Ok(1), Ok(1), Ok(0)]
+        );
+        assert_eq!((queue.drop_some(), drain(&mut queue)), (1, "bf".to_owned()));
         // The latest one counts while there is room as well.
         let latest = [("a", KeepLatest(1)), ("b", DropNewest), ("c", KeepLatest(1))];
         assert_eq!(after(&latest), (vec![Ok(0), Ok(0), Ok(1)], "bc".to_owned()));
@@ -233,7 +285,10 @@ mod tests {
         queue
             .push(Item::Close(CloseCode::NORMAL, "".into()), Overload::Disconnect, LIMITS)
             .unwrap();
-        queue.push(text("y"), Overload::DropNewest, LIMITS).unwrap();
+        for overload in [Overload::Disconnect, Overload::DropOldest, Overload::KeepLatest(1)] {
+            assert_eq!(queue.push(text("y"), overload, LIMITS), Err(Refused::Closing));
+        }
+        assert_eq!(queue.close(), Some((CloseCode::NORMAL, "")));
         let mut endpoint = Endpoint::new(Role::Server);
         queue.feed(&mut endpoint.sending());
         assert!(endpoint.is_closing() && queue.is_empty());

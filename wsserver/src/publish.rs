@@ -1,6 +1,9 @@
 //! A message for many.
 
-use std::fmt;
+use std::{
+    fmt,
+    hash::{DefaultHasher, Hash, Hasher},
+};
 
 use wsutil::{Message, Prepared, SendError};
 
@@ -66,6 +69,7 @@ impl<'a> Publish<'a> {
     /// As [`send`](Self::send).
     pub fn send_prepared(self, message: &Prepared) -> Result<usize, SendError> {
         let target = self.handle.shared.target(self.to);
+        let overload = self.overload.among(self.to);
         let (mut count, mut posted) = (0, Ok(()));
         for (worker, one) in (0..).zip(&self.handle.shared.loops) {
             let (members, number) = {
@@ -82,7 +86,7 @@ impl<'a> Publish<'a> {
                 number,
                 item: Item::Prepared(message.clone()),
                 but: self.but,
-                overload: self.overload,
+                overload,
             };
             let command = Command::Publish(Box::new(publication));
             let result = match self.here {
@@ -95,6 +99,20 @@ impl<'a> Publish<'a> {
             }
         }
         posted.map(|()| count)
+    }
+}
+
+impl Overload {
+    /// The same with a key that is unlike those of other rooms and users.
+    fn among(self, to: To<'_>) -> Self {
+        match self {
+            Self::KeepLatest(key) => {
+                let mut hasher = DefaultHasher::new();
+                (to, key).hash(&mut hasher);
+                Self::KeepLatest(hasher.finish())
+            }
+            other => other,
+        }
     }
 }
 

@@ -19,6 +19,12 @@ use crate::{
     worker::{MAILBOX, Worker},
 };
 
+/// Descriptors that are kept for others than clients.
+const BESIDES: usize = 64;
+
+/// How many clients that are too many are told so at a time, at most.
+const REFUSALS: usize = 1024;
+
 /// A server that listens, and is to be run.
 #[derive(Debug)]
 pub struct Server<H> {
@@ -94,15 +100,16 @@ impl Builder {
         self
     }
 
-    /// Answers GET of this path with this page, such as one that connects to the server. Those of
-    /// the status and of metrics come first, and what is upgraded last.
+    /// Answers GET of this path with this page, such as one that connects to the server. A request
+    /// for an upgrade is none for a page: both may be at one path.
     pub fn page(
         mut self,
         path: impl Into<String>,
         content_type: impl Into<Cow<'static, str>>,
         body: impl Into<Vec<u8>>,
     ) -> Self {
-        let page = Page { path: path.into(), content_type: content_type.into(), body: body.into() };
+        let page =
+            Page { path: path.into(), content_type: content_type.into(), body: body.into().into() };
         self.policy.pages.push(page);
         self
     }
@@ -156,13 +163,17 @@ impl<H: Handler> Server<H> {
     /// What the system says.
     pub fn start(self) -> io::Result<Running> {
         let Builder { listeners, threads, mut config, policy } = self.builder;
-        config.max_connections = config.max_connections.min(descriptors().saturating_sub(64));
+        let descriptors = descriptors();
+        config.max_connections = config.max_connections.min(descriptors.saturating_sub(BESIDES));
+        // Some are left for others than ours.
+        let max_refusals = ((descriptors - config.max_connections) / 2).min(REFUSALS);
         let polls: Vec<_> = (0..threads).map(|_| Poll::new()).collect::<Result<_, _>>()?;
         let mailboxes = polls.iter().map(|poll| Waker::new(poll.registry(), MAILBOX));
         let mailboxes = mailboxes.map(|waker| waker.map(Mailbox::new)).collect::<Result<_, _>>()?;
         let shared = Arc::new(Shared::new(
             mailboxes,
             config.max_rooms,
+            max_refusals,
             #[cfg(feature = "deflate")]
             policy.deflate.clone(),
         ));

@@ -10,7 +10,7 @@ use std::{
 
 use crate::{
     ClientId, To,
-    directory::{Directory, Left},
+    directory::{Directory, JoinError, Left},
     mailbox::Mailbox,
     metrics::Metrics,
     to::Target,
@@ -24,13 +24,16 @@ pub(crate) struct Loop {
     pub(crate) metrics: Metrics,
 }
 
-/// No lock is held while another is taken, or while anything of the user's is called.
+/// Whoever holds the lock of the names may take that of a directory; no other lock is held while one
+/// is taken, and none while anything of the user's is called.
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) loops: Vec<Loop>,
     /// Connections that were admitted with a name.
     names: Mutex<HashMap<Arc<str>, ClientId>>,
     pub(crate) max_rooms: usize,
+    /// How many more connections there may be than there may be clients: they are told so.
+    pub(crate) max_refusals: usize,
     #[cfg(feature = "deflate")]
     pub(crate) deflate: Option<wsflate::Deflate>,
     /// Connections that were accepted and are not gone.
@@ -58,6 +61,7 @@ impl Shared {
     pub(crate) fn new(
         mailboxes: Vec<Mailbox>,
         max_rooms: usize,
+        max_refusals: usize,
         #[cfg(feature = "deflate")] deflate: Option<wsflate::Deflate>,
     ) -> Self {
         Self {
@@ -67,6 +71,7 @@ impl Shared {
                 .collect(),
             names: Mutex::default(),
             max_rooms,
+            max_refusals,
             #[cfg(feature = "deflate")]
             deflate,
             connections: AtomicUsize::new(0),
@@ -92,7 +97,11 @@ impl Shared {
 
     /// The connection that has this name, or this id as text.
     pub(crate) fn find(&self, name: &str) -> Option<ClientId> {
-        if let Some(id) = lock(&self.names).get(name) {
+        self.find_in(&lock(&self.names), name)
+    }
+
+    fn find_in(&self, names: &HashMap<Arc<str>, ClientId>, name: &str) -> Option<ClientId> {
+        if let Some(id) = names.get(name) {
             return Some(*id);
         }
         let id = name.parse().ok()?;
@@ -101,14 +110,28 @@ impl Shared {
         (directory.is_open(id) && directory.name_of(id).is_none()).then_some(id)
     }
 
-    /// Whether nobody else has the name.
+    /// Whether the name can be had.
     pub(crate) fn claim(&self, name: &Arc<str>, id: ClientId) -> bool {
         let mut names = lock(&self.names);
-        let is_free = !names.contains_key(name);
+        let is_id = name.parse::<ClientId>().is_ok();
+        // Whoever is in a room of this name would read along.
+        let is_room = || self.loops.iter().any(|one| one.directory().has_room(name));
+        let is_free = !is_id && !names.contains_key(name) && !is_room();
         if is_free {
             names.insert(name.clone(), id);
         }
         is_free
+    }
+
+    /// Whether it was not there before.
+    pub(crate) fn join(&self, id: ClientId, room: &str) -> Result<bool, JoinError> {
+        let names = lock(&self.names);
+        let owner = names.get(room).copied().or_else(|| room.parse().ok());
+        match owner {
+            Some(owner) if owner == id && self.find_in(&names, room) == owner.into() => Ok(false),
+            Some(_) => Err(JoinError::NotYours),
+            None => self.of(id).directory().join(id, room, self.max_rooms),
+        }
     }
 
     pub(crate) fn open_as(&self, id: ClientId, user: Option<Arc<str>>, name: Option<Arc<str>>) {
@@ -116,14 +139,14 @@ impl Shared {
         self.open.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// A connection is not open any more: the rooms that it was in.
-    pub(crate) fn close(&self, id: ClientId) -> Vec<Arc<str>> {
-        let Left { rooms, name } = self.of(id).directory().close(id);
-        if let Some(name) = name {
-            lock(&self.names).remove(&name);
+    /// A connection is not open any more: what it belonged to.
+    pub(crate) fn close(&self, id: ClientId) -> Left {
+        let left = self.of(id).directory().close(id);
+        if let Some(name) = &left.name {
+            lock(&self.names).remove(name);
         }
         self.open.fetch_sub(1, Ordering::Relaxed);
-        rooms
+        left
     }
 
     /// How many there are now, with one more.

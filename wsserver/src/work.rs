@@ -16,7 +16,7 @@ use crate::{
     Config, End, Overload,
     client::Effects,
     handshake::Policy,
-    overload::{Full, Item, Queue, QueueLimits},
+    overload::{Item, Queue, QueueLimits, Refused},
     shared::Shared,
     wheel::Tick,
 };
@@ -131,28 +131,28 @@ impl Work {
         item: &Item,
         overload: Overload,
         limits: QueueLimits,
-    ) -> Result<u64, Full> {
+    ) -> Result<u64, Refused> {
         if self.endpoint.is_closing() {
-            return Ok(0);
+            return Err(Refused::Closing);
         }
-        if self.blocked.is_some() || !self.queue.is_empty() {
-            return self.queue.push(item.clone(), overload, limits);
+        if self.blocked.is_none() && self.queue.is_empty() {
+            match item.put(&mut self.endpoint.sending()) {
+                Err(SendError::Full { .. }) => {}
+                _ => return Ok(0),
+            }
         }
-        match item.put(&mut self.endpoint.sending()) {
-            Err(SendError::Full { .. }) => Err(Full),
-            // Compression failed: it goes uncompressed from now on.
-            _ => Ok(0),
-        }
+        self.queue.push(item.clone(), overload, limits)
     }
 
     /// Gives up a client: a close frame is all that it still gets, behind what it has of the frame
     /// before.
-    pub(crate) fn give_up(&mut self, (code, reason): (CloseCode, &str), end: End, now: Tick) {
-        self.queue.clear();
+    pub(crate) fn give_up(&mut self, why: (CloseCode, &str), end: End, now: Tick) {
         let mut sending = self.endpoint.sending();
         sending.discard();
-        // It may be closing already.
+        // What it was to be told counts more. It may be closing already.
+        let (code, reason) = self.queue.close().unwrap_or(why);
         let _ = sending.close(code, reason);
+        self.queue.clear();
         self.given_up = Some(now);
         self.ending.get_or_insert(end);
     }
@@ -160,13 +160,23 @@ impl Work {
     /// Has the server's totals know what waits and what is held.
     #[inline]
     pub(crate) fn account(&mut self, shared: &Shared) {
-        self.count([self.waits(), self.endpoint.held()], shared);
+        let now = match self.given_up {
+            None => [self.waits(), self.endpoint.held()],
+            // It is gone soon, and nothing more can be done for it.
+            Some(_) => [0; 2],
+        };
+        self.count(now, shared);
     }
 
     /// How much waits for the client, in bytes.
     #[inline]
     pub(crate) fn waits(&self) -> usize {
         self.endpoint.pending() + self.queue.cost()
+    }
+
+    /// The same as the server's totals know it.
+    pub(crate) const fn counted_waits(&self) -> usize {
+        self.counted[0]
     }
 
     /// Whether some of a message that is not whole is held.

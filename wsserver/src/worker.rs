@@ -25,7 +25,8 @@ use stopping::Stopping;
 use crate::{
     ClientId, Config, End, Handler, ServerHandle,
     bucket::Bucket,
-    connection::{Context, Entry, Open, Stage, TOO_MUCH, Turn, guarded_drop},
+    connection::{Context, Entry, Open, Rest, Stage, TOO_MUCH, Turn},
+    guard::guarded_drop,
     handshake::{Answer, Desk, Opening, Policy},
     io::read,
     mailbox::Mailbox,
@@ -148,7 +149,10 @@ impl<H: Handler> Worker<H> {
                 }
             }
             self.mailbox().take(&mut commands);
-            commands.drain(..).for_each(|command| self.obey(command));
+            let last = commands.len().saturating_sub(1);
+            for (place, command) in commands.drain(..).enumerate() {
+                self.obey(command, place == last);
+            }
             mem::swap(&mut self.sent_to, &mut keys);
             keys.drain(..).for_each(|key| self.flush(key));
             while let Some(tick) = self.wheel.turn(self.now, &mut keys) {
@@ -207,7 +211,9 @@ impl<H: Handler> Worker<H> {
                 });
             }
             Stage::Lingering { .. } => {
-                if !entry.discard(false).unwrap_or(false) {
+                if entry.discard(false, self.now, &self.config).unwrap_or(false) {
+                    self.file(key);
+                } else {
                     self.remove(key);
                 }
             }
@@ -234,9 +240,10 @@ impl<H: Handler> Worker<H> {
             match answer {
                 Answer::None if is_drained => return Ok(()),
                 Answer::None => {}
-                Answer::Done => {
+                Answer::Done { body } => {
                     self.handshakes -= 1;
-                    let lingers = entry.linger(mem::take(out), self.now, &self.config);
+                    let rest = Rest::new(mem::take(out), body);
+                    let lingers = entry.linger(rest, self.now, &self.config);
                     self.metrics().not_upgraded.add(1);
                     if lingers.unwrap_or(false) {
                         self.file(key);
@@ -332,18 +339,20 @@ impl<H: Handler> Worker<H> {
             end => end,
         };
         work.forget(shared);
-        let rooms = shared.close(context.id);
+        let left = shared.close(context.id);
         self.report.count(&end);
         context.metrics.ended[end.place()].add(1);
         // Nothing follows a close frame: what the calls send is told to be too late.
+        work.queue.clear();
         let _ = work.endpoint.sending().close(CloseCode::NORMAL, "");
+        work.effects.was_user = left.user;
         let (stream, work) = (&mut entry.stream, &mut work);
-        for room in rooms {
+        for room in left.rooms {
             open.call(&context, stream, work, |client| context.handler.on_leave(client, &room));
         }
         open.call(&context, stream, work, |client| context.handler.on_close(client, &end));
         let is_stuck = matches!(end, End::Slow | End::Overloaded | End::TimedOut(_));
-        if is_told && entry.linger(vec![], self.now, &self.config).unwrap_or(false) {
+        if is_told && entry.linger(Rest::default(), self.now, &self.config).unwrap_or(false) {
             self.file(key);
         } else {
             if is_stuck {
@@ -385,7 +394,16 @@ impl<H: Handler> Worker<H> {
         }
         match entry.stage {
             Stage::Open(_) => self.with_work(key, Open::expire),
-            _ => self.remove(key),
+            Stage::Handshake { .. } => {
+                // It may have come, if this thread was late.
+                let is_alive = self.shake_hands(key, true).is_ok();
+                let entry = self.clients.get(key);
+                let is_waiting = |entry: &Entry<_>| matches!(entry.stage, Stage::Handshake { .. });
+                if !is_alive || entry.is_some_and(is_waiting) {
+                    self.remove(key);
+                }
+            }
+            Stage::Lingering { .. } => self.remove(key),
         }
     }
 }

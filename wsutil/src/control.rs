@@ -154,6 +154,12 @@ impl ControlState {
         }
     }
 
+    /// What waited is forgotten, pongs as well.
+    pub(crate) fn discard(&mut self) {
+        self.pongs = 0;
+        self.late = None;
+    }
+
     /// Everything that waited is written: there is room for pongs again.
     #[inline]
     pub(crate) fn written(&mut self, encoder: &Encoder, out: &mut Outbox) {

@@ -8,7 +8,7 @@
 //! lent                            └ payload at 1_000..9_000 of the received bytes
 //! ```
 
-use alloc::{collections::VecDeque, vec::Vec};
+use alloc::{collections::VecDeque, vec, vec::Vec};
 
 use wscore::{Header, copy_masked};
 
@@ -189,10 +189,16 @@ impl Outbox {
         *self = kept;
     }
 
-    /// Gives the buffer back if nothing waits.
+    /// Holds no more than what waits needs: nothing for nothing, a small buffer for a little.
     pub(crate) fn park(&mut self) {
+        let own = self.end - self.start;
         if self.pending() == 0 {
             pool::give(core::mem::take(&mut self.bytes));
+        } else if self.lent.is_empty() && own <= self.bytes.len() / 4 {
+            let mut small = vec![0; own.next_power_of_two().max(64)];
+            small[..own].copy_from_slice(&self.bytes[self.start..self.end]);
+            pool::give(core::mem::replace(&mut self.bytes, small));
+            (self.start, self.end) = (0, own);
         }
     }
 
@@ -267,5 +273,25 @@ mod tests {
                 assert_eq!(out.pending(), end - two + 1);
             }
         }
+    }
+
+    #[test]
+    fn what_waits_while_parked_is_held_in_little() {
+        let mut out = Outbox::default();
+        out.put(&Header::new(OpCode::Text, 5), b"first");
+        out.put(&Header::new(OpCode::Text, 4), b"last");
+        out.advance(3);
+        out.park();
+        assert_eq!(out.bytes.len(), 64);
+        out.park();
+        assert_eq!(out.one_piece(), Some(&b"irst\x81\x04last"[..]));
+        out.put(&Header::new(OpCode::Binary, 200), &[7; 200]);
+        assert_eq!(out.pending(), 10 + 204);
+        out.advance(1);
+        out.discard(&[]);
+        assert_eq!(out.one_piece(), Some(&b"rst"[..]));
+        out.advance(3);
+        out.park();
+        assert!(out.bytes.is_empty());
     }
 }

@@ -208,6 +208,13 @@ impl<'a> Sending<'a> {
     /// are forgotten may have begun, or be what later ones refer to.
     pub fn discard(&mut self) {
         self.out.outbox.discard(self.received);
+        self.out.control.discard();
+    }
+
+    /// Whether a close frame is sent or waits to be: nothing is sent behind it.
+    #[must_use]
+    pub fn is_closing(&self) -> bool {
+        self.out.control.close_sent
     }
 
     /// How many bytes wait to be written.

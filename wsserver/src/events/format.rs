@@ -75,6 +75,9 @@ pub enum InvalidEvent {
 }
 
 impl EventFormat {
+    /// Events that begin with `m:`.
+    pub const DEFAULT: Self = Self { prefix: Cow::Borrowed("m:") };
+
     /// Events that begin with this prefix.
     ///
     /// # Errors
@@ -164,10 +167,9 @@ impl EventFormat {
     }
 }
 
-/// `m:`
 impl Default for EventFormat {
     fn default() -> Self {
-        Self { prefix: Cow::Borrowed("m:") }
+        Self::DEFAULT
     }
 }
 

@@ -4,7 +4,6 @@ use std::{
     fs::File,
     io::{ErrorKind, Write},
     net::SocketAddr,
-    panic::{AssertUnwindSafe, catch_unwind},
     time::{Duration, Instant},
 };
 
@@ -14,7 +13,8 @@ use wscore::Rejection;
 use super::Worker;
 use crate::{
     Handler,
-    connection::{Entry, LINGER_BYTES, LINGER_TIME, Stage},
+    connection::{Entry, LINGER_BYTES, LINGER_TIME, Rest, Stage},
+    guard::guarded,
     io::passing,
     mailbox::Command,
     wheel::Tick,
@@ -30,9 +30,6 @@ const ACCEPT_AGAIN: [Duration; 2] = [Duration::from_millis(10), Duration::from_s
 /// `kqueue`.
 const ENFILE: i32 = 23;
 const EMFILE: i32 = 24;
-
-/// How many more connections there may be than there may be clients: they are told so.
-const REFUSALS: usize = 1024;
 
 /// How long a client that is refused is asked to wait, in seconds: not all of them as long.
 const RETRY_AFTER: std::ops::RangeInclusive<u32> = 1..=5;
@@ -103,14 +100,16 @@ impl<H: Handler> Worker<H> {
     }
 
     pub(super) fn keep_spare(&mut self) {
+        if self.listeners.is_empty() {
+            return;
+        }
         self.accepting.spare = File::open("/dev/null").ok();
     }
 
     /// Gives a new connection to the next worker.
     fn spread(&mut self, stream: TcpStream, peer: SocketAddr) {
         let connections = self.shared().accepted();
-        let accept = || self.handler.accept(peer);
-        let is_welcome = catch_unwind(AssertUnwindSafe(accept)).unwrap_or(false);
+        let is_welcome = guarded(|| self.handler.accept(peer)).unwrap_or(false);
         if !is_welcome || connections > self.config.max_connections {
             return self.refuse(stream, connections);
         }
@@ -126,15 +125,15 @@ impl<H: Handler> Worker<H> {
     /// Tells a client that there are too many.
     fn refuse(&mut self, stream: TcpStream, connections: usize) {
         self.metrics().refused.add(1);
-        if connections > self.config.max_connections.saturating_add(REFUSALS) {
+        if connections > self.config.max_connections + self.shared().max_refusals {
             return self.shared().gone();
         }
-        let rest = self.refusal();
+        let rest = Rest::new(self.refusal(), None);
         // What it sends is waited for, so that the answer is not overtaken by a reset.
         let stage =
             Stage::Lingering { rest, left: LINGER_BYTES, until: self.now.after(LINGER_TIME) };
         let Some(key) = self.insert(stream, stage) else { return };
-        if !self.clients[key].discard(true).unwrap_or(false) {
+        if !self.clients[key].discard(true, self.now, &self.config).unwrap_or(false) {
             self.remove(key);
         }
     }
@@ -152,7 +151,14 @@ impl<H: Handler> Worker<H> {
     fn insert(&mut self, stream: TcpStream, stage: Stage<H::Session>) -> Option<usize> {
         self.generation = self.generation.wrapping_add(1).max(1);
         let generation = self.generation;
-        let entry = Entry { stream, generation, is_again: false, filed: Tick::NEVER, stage };
+        let entry = Entry {
+            stream,
+            generation,
+            is_again: false,
+            is_sent_to: false,
+            filed: Tick::NEVER,
+            stage,
+        };
         let key = self.clients.insert(entry);
         let both = Interest::READABLE | Interest::WRITABLE;
         let stream = &mut self.clients[key].stream;

@@ -4,17 +4,17 @@ use std::{cmp::Reverse, io::Write, mem};
 
 use super::{Worker, id};
 use crate::{
-    ClientId, End, Handler, Overload,
-    connection::{Entry, Open, SLOW, Stage, Turn},
+    Client, ClientId, End, Handler, Overload,
+    connection::{Open, SLOW, Stage, Turn},
     io::passing,
     mailbox::Command,
-    overload::{Full, Item, QueueLimits},
+    overload::{Item, QueueLimits, Refused},
     publish::Publication,
 };
 
 impl<H: Handler> Worker<H> {
     /// Does what another thread wants.
-    pub(super) fn obey(&mut self, command: Command) {
+    pub(super) fn obey(&mut self, command: Command, is_last: bool) {
         match command {
             Command::Adopt(stream) => self.adopt(stream),
             Command::Send(id, item) => {
@@ -23,18 +23,25 @@ impl<H: Handler> Worker<H> {
                     self.put(key, &item, Overload::Disconnect);
                 }
             }
-            Command::Publish(publication) => self.publish(&publication),
-            Command::Left(id, room) => {
-                let Some(key) = self.key(id) else { return };
-                self.with_work(key, |open, context, stream, work| {
-                    open.call(context, stream, work, |client| {
-                        context.handler.on_leave(client, &room);
-                    });
-                    open.flush(context, stream, work)
-                });
-            }
+            Command::Publish(publication) => self.publish(&publication, is_last),
+            Command::Left(id) => self.left(id),
+            Command::Wake(id) => self.call(id, H::on_wake),
             Command::Shutdown => self.stop(),
         }
+    }
+
+    /// Has the handler told of rooms that a connection has left.
+    fn left(&mut self, id: ClientId) {
+        self.call(id, |_, client| client.effects.has_left = true);
+    }
+
+    /// Has the handler do something with a connection, if it is still there.
+    fn call(&mut self, id: ClientId, call: impl FnOnce(&H, &mut Client<'_, H::Session>)) {
+        let Some(key) = self.key(id) else { return };
+        self.with_work(key, |open, context, stream, work| {
+            open.call(context, stream, work, |client| call(context.handler, client));
+            open.flush(context, stream, work)
+        });
     }
 
     /// The place of a connection that is open.
@@ -61,20 +68,25 @@ impl<H: Handler> Worker<H> {
                     context.metrics.dropped.add(dropped);
                     Turn::Wait
                 }
-                Err(Full) => {
+                Err(Refused::Closing) => Turn::Wait,
+                Err(Refused::Full) => {
                     work.give_up(SLOW, End::Slow, context.now);
                     open.flush(context, stream, work)
                 }
             }
         });
-        let Some(Entry { stage: Stage::Open(open), .. }) = self.clients.get(key) else { return };
+        let Some(entry) = self.clients.get_mut(key) else { return };
+        let Stage::Open(open) = &entry.stage else { return };
         // One that takes nothing now says when it does again.
-        if open.work.as_ref().is_some_and(|work| work.blocked.is_none()) {
+        let is_to_flush = open.work.as_ref().is_some_and(|work| work.blocked.is_none());
+        if is_to_flush && !mem::replace(&mut entry.is_sent_to, true) {
             self.sent_to.push(key);
         }
     }
 
-    fn publish(&mut self, publication: &Publication) {
+    /// Publishes something, behind which there is nothing for now if it is the `last`: else what
+    /// goes to the same connection leaves in one write.
+    fn publish(&mut self, publication: &Publication, is_last: bool) {
         let Publication { target, number, item, but, overload } = publication;
         let mut members = mem::take(&mut self.members);
         members.clear();
@@ -88,27 +100,26 @@ impl<H: Handler> Worker<H> {
                 continue;
             }
             delivered += 1;
-            let mut written = 0;
-            if let (None, None, Item::Prepared(message)) = (&open.work, &open.agreed, item) {
-                // Nothing waits: what is encoded goes out as it is.
-                match passing(|| entry.stream.write(message.frame())) {
-                    Ok(Some(all)) if all == message.frame().len() => continue,
-                    Ok(some) => written = some.unwrap_or(0),
-                    // That it is gone is told when it is read from.
-                    Err(_) => continue,
+            // Nothing waits, and nothing follows: what is encoded goes out as it is.
+            let is_direct = is_last && open.work.is_none();
+            match (item, open.agreed) {
+                (Item::Prepared(message), None) if is_direct => {
+                    match passing(|| entry.stream.write(message.frame())) {
+                        Ok(Some(all)) if all == message.frame().len() => {}
+                        Ok(written) => self.put_rest(key, item, written.unwrap_or(0)),
+                        // That it is gone is told when it is read from.
+                        Err(_) => {}
+                    }
                 }
-            }
-            if written > 0 {
-                self.put_rest(key, item, written);
-            } else {
-                self.put(key, item, *overload);
+                _ if is_direct => self.put_rest(key, item, 0),
+                _ => self.put(key, item, *overload),
             }
         }
         self.metrics().delivered.add(delivered);
         self.members = members;
     }
 
-    /// Has the rest of a frame sent, of which so many bytes are written.
+    /// Has a message sent at once, of whose frame so many bytes are written.
     fn put_rest(&mut self, key: usize, item: &Item, written: usize) {
         self.with_work(key, |open, context, stream, work| {
             let mut sending = work.endpoint.sending();
@@ -121,31 +132,40 @@ impl<H: Handler> Worker<H> {
 
     /// Writes what others sent to a connection.
     pub(super) fn flush(&mut self, key: usize) {
-        let Some(Entry { stage: Stage::Open(open), .. }) = self.clients.get(key) else { return };
+        let Some(entry) = self.clients.get_mut(key) else { return };
+        entry.is_sent_to = false;
+        let Stage::Open(open) = &entry.stage else { return };
         if open.work.as_ref().is_some_and(|work| work.blocked.is_none()) {
             self.with_work(key, Open::flush);
         }
     }
 
-    /// Gives up those for whom most waits, while it is too much for all together.
+    /// Drops what may be dropped, and then gives up those for whom most waits, while it is too much
+    /// for all together.
     pub(super) fn shed(&mut self) {
         if self.shared().queued() <= self.config.max_total_queued {
             return;
         }
         let waits = self.clients.iter().filter_map(|(key, entry)| match &entry.stage {
-            Stage::Open(open) => open.work.as_ref().map(|work| (Reverse(work.waits()), key)),
+            Stage::Open(open) => Some((Reverse(open.work.as_ref()?.counted_waits()), key)),
             _ => None,
         });
         let mut waits: Vec<_> = waits.filter(|(waits, _)| waits.0 > 0).collect();
         waits.sort_unstable();
-        for (_, key) in waits {
-            if self.shared().queued() <= self.config.max_total_queued {
-                return;
+        for is_dropped in [true, false] {
+            for (_, key) in &waits {
+                if self.shared().queued() <= self.config.max_total_queued {
+                    return;
+                }
+                self.with_work(*key, |open, context, stream, work| {
+                    if is_dropped {
+                        context.metrics.dropped.add(work.queue.drop_some());
+                        return Turn::Wait;
+                    }
+                    work.give_up(SLOW, End::Slow, context.now);
+                    open.flush(context, stream, work)
+                });
             }
-            self.with_work(key, |open, context, stream, work| {
-                work.give_up(SLOW, End::Slow, context.now);
-                open.flush(context, stream, work)
-            });
         }
     }
 }

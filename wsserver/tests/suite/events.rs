@@ -3,7 +3,10 @@
 use std::sync::mpsc::{Receiver, Sender, channel};
 
 use wscore::{Rejection, Request};
-use wsserver::{Admission, Client, EventError, EventFormat, Events, Handler, To, Value, ValueType};
+use wsserver::{
+    Admission, Client, EmitError, EventError, EventFormat, Events, Handler, InvalidEvent, To,
+    Value, ValueType,
+};
 use wsutil::{Message, OwnedMessage};
 
 use crate::service::{Guard, PATIENCE, guard};
@@ -47,7 +50,7 @@ fn serve(format: EventFormat) -> (Guard, Receiver<Told>) {
     let [first, second] = any;
     let (text, number, is, bytes, json) =
         (tell("text"), tell("integer"), tell("bool"), tell("bytes"), tell("json"));
-    let echo = format.clone();
+    let back = format.clone();
     let events = Events::with_format(format)
         .on("any", first)
         .on("any", second)
@@ -58,8 +61,7 @@ fn serve(format: EventFormat) -> (Guard, Receiver<Told>) {
         .on_json("json", move |_, said: Vec<u8>| json(format!("{said:?}")))
         .on_text("hall", move |client, said| {
             client.join("hall").unwrap();
-            let message = echo.encode("said", said).unwrap();
-            assert_eq!(client.to(To::Room("hall")).send(&message), Ok(1));
+            assert_eq!(back.emit_to(client.to(To::Room("hall")), "said", said), Ok(1));
         });
     (guard(|builder| builder, Service { events, told }), calls)
 }
@@ -116,7 +118,7 @@ fn s8_handlers_are_called_in_order_and_native_messages_go_beside() {
 
 #[test]
 fn s8_events_are_emitted_to_one_and_to_many() {
-    struct Emits(Events<()>);
+    struct Emits;
 
     impl Handler for Emits {
         type Session = ();
@@ -126,20 +128,23 @@ fn s8_events_are_emitted_to_one_and_to_many() {
         }
 
         fn on_message(&self, client: &mut Client<'_, ()>, _: Message<'_>) {
-            self.0.emit(client, "bytes", &[0, 255][..]).unwrap();
-            self.0.emit(client, "number", 7).unwrap();
-            assert_eq!(self.0.emit_to(client.to(To::All), "is", true), Ok(2));
-            assert!(self.0.emit(client, "no;name", "x").is_err());
+            let format = EventFormat::DEFAULT;
+            format.emit(client, "bytes", &[0, 255][..]).unwrap();
+            format.emit_json(client, "json", &[7]).unwrap();
+            assert_eq!(format.emit_to(client.to(To::All), "is", true), Ok(2));
+            assert_eq!(format.emit_json_to(client.to(To::User("x")), "is", &true), Ok(0));
+            let invalid = format.emit(client, "no;name", "x");
+            assert_eq!(invalid, Err(EmitError::Invalid(InvalidEvent::Name)));
         }
     }
 
-    let served = guard(|builder| builder, Emits(Events::new()));
+    let served = guard(|builder| builder, Emits);
     let mut clients = [served.connect(), served.connect()];
     served.until(|handle| handle.count() == 2);
     clients[0].send("go").unwrap();
     let bytes = OwnedMessage::Binary(b"m:bytes;3;\x00\xff".to_vec());
     assert_eq!(clients[0].receive_owned().unwrap(), Some(bytes));
-    assert_eq!(clients[0].receive_owned().unwrap(), Some("m:number;1;7".into()));
+    assert_eq!(clients[0].receive_owned().unwrap(), Some("m:json;4;[7]".into()));
     for client in &mut clients {
         assert_eq!(client.receive_owned().unwrap(), Some("m:is;2;true".into()));
     }

@@ -8,6 +8,7 @@
     reason = "a test fails with a panic"
 )]
 
+mod blocked;
 mod compressed;
 mod ending;
 mod events;

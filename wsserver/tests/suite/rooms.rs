@@ -174,14 +174,38 @@ fn s6_every_connection_has_a_room_of_its_own() {
     // Who has a name is called by it only.
     assert_eq!(handle.to(To::Room(&named_id.to_string())).send("to nobody"), Ok(0));
     assert_eq!(handle.find(&plain_id.to_string()), Some(plain_id));
-    // Others may join it, and its owner gets each message once all the same.
-    assert_eq!(asks(&mut plain, "join door"), "Ok(true)");
-    assert_eq!(asks(&mut named, "join door"), "Ok(true)");
-    assert_eq!(handle.to(To::Room("door")).send("to both"), Ok(2));
-    for client in [&mut named, &mut plain] {
-        assert_eq!(hears(client), "to both");
-        assert_eq!(asks(client, "nothing came between"), "nothing came between");
+    // Nobody else may join it; its owner is a member already.
+    for (is_named, room, answer) in [
+        (false, "door", "Err(NotYours)"),
+        (true, &*plain_id.to_string(), "Err(NotYours)"),
+        (true, &*named_id.to_string(), "Err(NotYours)"),
+        (true, "0-99-99", "Err(NotYours)"),
+        (true, "door", "Ok(false)"),
+        (false, &*plain_id.to_string(), "Ok(false)"),
+    ] {
+        let client = if is_named { &mut named } else { &mut plain };
+        assert_eq!(asks(client, &format!("join {room}")), answer, "{room}");
     }
+    assert!(handle.rooms().is_empty());
+    // Nor does anybody get a name that others read along with, or take for an id.
+    assert_eq!(asks(&mut plain, "join hall"), "Ok(true)");
+    for name in ["hall", "0-99-99"] {
+        let url = format!("ws://{}/?name={name}", served.address);
+        assert!(wsutil::connect(&url).is_err());
+    }
+}
+
+#[test]
+fn a_handler_is_woken_behind_what_was_sent() {
+    let served = serve(Config::default());
+    let (mut client, id) = served.connect_known();
+    let handle = served.handle();
+    handle.send(id, "first").unwrap();
+    handle.wake(id).unwrap();
+    assert_eq!((hears(&mut client), hears(&mut client)), ("first".to_owned(), "awake".to_owned()));
+    client.close(CloseCode::NORMAL, "").unwrap();
+    served.closed();
+    handle.wake(id).unwrap();
 }
 
 /// TR18, go-websocket #24, iris #1178: nothing hangs, and each member that stays gets each message

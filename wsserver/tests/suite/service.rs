@@ -29,6 +29,8 @@ pub(crate) enum Call {
     Drain(ClientId, u64),
     Ping(ClientId, Vec<u8>),
     Pong(ClientId, Vec<u8>),
+    /// What should not have happened, in a call whose panic the server would catch.
+    Broken(&'static str),
 }
 
 /// What is sent at once to some, in bytes: more than is gathered before it is written.
@@ -37,8 +39,27 @@ pub(crate) const HISTORY: usize = 200_000;
 /// The session of those whose pings and pongs are told of.
 const CONTROL: usize = 100_000;
 
+/// The session of those who are a user's.
+const USER: usize = 300_000;
+
 /// Echoes, counts what it echoed to each connection, and does what some texts say.
 pub(crate) struct Service(Sender<Call>);
+
+fn admission(query: &str) -> Admission<usize> {
+    Admission::new(if query.contains("user=") { USER } else { 0 })
+}
+
+impl Service {
+    fn check(&self, is_right: bool, what: &'static str) {
+        if !is_right {
+            let _ = self.0.send(Call::Broken(what));
+        }
+    }
+
+    fn check_user(&self, client: &Client<'_, usize>) {
+        self.check(client.user().is_some() == (*client.session() >= USER), "whose it is");
+    }
+}
 
 impl Handler for Service {
     type Session = usize;
@@ -54,7 +75,7 @@ impl Handler for Service {
             Some("control") => Ok(Admission::new(CONTROL)),
             Some("protocol") => Ok(Admission::new(0).with_protocol("chat")),
             Some(query) => {
-                Ok(query.split('&').fold(Admission::new(0), |admission, pair| {
+                Ok(query.split('&').fold(admission(query), |admission, pair| {
                     match pair.split_once('=') {
                         Some(("user", user)) => admission.with_user(user),
                         Some(("name", name)) => admission.with_name(name),
@@ -89,6 +110,11 @@ impl Handler for Service {
             "tell" => {
                 let _ = self.0.send(Call::Message(client.id(), message.to_owned()));
             }
+            "sleep" => std::thread::sleep(Duration::from_millis(rest.parse().unwrap())),
+            "rejoin" => {
+                client.leave(rest);
+                client.join(rest).unwrap();
+            }
             "join" => {
                 let joined = format!("{:?}", client.join(rest));
                 client.send(&joined).unwrap();
@@ -109,13 +135,13 @@ impl Handler for Service {
     }
 
     fn on_ping(&self, client: &mut Client<'_, usize>, payload: &[u8]) {
-        if *client.session() >= CONTROL {
+        if (CONTROL..HISTORY).contains(client.session()) {
             let _ = self.0.send(Call::Ping(client.id(), payload.to_owned()));
         }
     }
 
     fn on_pong(&self, client: &mut Client<'_, usize>, payload: &[u8]) {
-        if *client.session() >= CONTROL {
+        if (CONTROL..HISTORY).contains(client.session()) {
             let _ = self.0.send(Call::Pong(client.id(), payload.to_owned()));
         }
     }
@@ -124,14 +150,21 @@ impl Handler for Service {
         let _ = self.0.send(Call::Drain(client.id(), dropped));
     }
 
+    fn on_wake(&self, client: &mut Client<'_, usize>) {
+        client.send("awake").unwrap();
+        client.ping(b"awake").unwrap();
+    }
+
     fn on_leave(&self, client: &mut Client<'_, usize>, room: &str) {
-        assert!(!client.rooms().iter().any(|other| **other == *room));
+        self.check(!client.has_joined(room), "it left, and is there");
+        self.check_user(client);
         let _ = self.0.send(Call::Leave(client.id(), room.to_owned()));
     }
 
     fn on_close(&self, client: &mut Client<'_, usize>, end: &End) {
-        assert!(matches!(client.send("too late"), Err(SendError::Closed)));
-        assert!(matches!(client.join("too late"), Err(JoinError::Gone)));
+        self.check(client.send("too late") == Err(SendError::Closed), "sent at its end");
+        self.check(client.join("too late") == Err(JoinError::Gone), "joined at its end");
+        self.check_user(client);
         let _ = self.0.send(Call::Close(client.id(), end.clone()));
     }
 }
@@ -173,20 +206,16 @@ impl Guard {
     }
 
     /// Shuts it down, and waits for its end.
-    pub(crate) fn stop(mut self) -> wsserver::Report {
-        self.handle().shutdown();
-        self.running.take().unwrap().join().unwrap()
+    pub(crate) fn stop(&mut self) -> Option<wsserver::Report> {
+        let running = self.running.take()?;
+        running.handle().shutdown();
+        (!std::thread::panicking()).then(|| running.join().unwrap())
     }
 }
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        if let Some(running) = self.running.take() {
-            running.handle().shutdown();
-            if !std::thread::panicking() {
-                running.join().unwrap();
-            }
-        }
+        self.stop();
     }
 }
 
@@ -259,8 +288,18 @@ impl Served {
         }
     }
 
-    pub(crate) fn stop(self) -> wsserver::Report {
-        self.guard.stop()
+    pub(crate) fn stop(mut self) -> wsserver::Report {
+        self.guard.stop().unwrap()
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        if self.guard.stop().is_some() {
+            for call in self.calls.try_iter() {
+                assert!(!matches!(call, Call::Broken(_)), "{call:?}");
+            }
+        }
     }
 }
 
