@@ -304,7 +304,7 @@ def rooms():
             bo.emit("tell", [nobody, "psst"])
             expect(("problem", "nobody here has this id"), bo.event())
         bo.emit("join", ada_id)
-        expect(("problem", "that room is one connection's own"), bo.event())
+        expect(("problem", "the room is another connection's own"), bo.event())
         yield "rooms: a private message reaches one, and nobody reads along"
         ada.emit("leave", "hall")
         expect(("left", {"room": "hall", "id": ada_id}), bo.event())

@@ -8,8 +8,8 @@ mod rooms;
 
 use serde_json::{Value, json};
 use wscore::{CloseCode, Rejection, Request};
-use wsserver::{Admission, Client, Config, EventFormat, Events, Handler, Server, To};
-use wsutil::{Limits, Message, OwnedMessage};
+use wsserver::{Admission, Client, Config, EventFormat, Events, Handler, Publish, Server, To};
+use wsutil::{Limits, Message};
 
 use rooms::{Chat, Name};
 
@@ -17,6 +17,11 @@ use rooms::{Chat, Name};
 const MAX_NAME: usize = 24;
 const MAX_ROOM: usize = 32;
 const MAX_TEXT: usize = 2000;
+
+/// What a page is told whose name cannot be had: it does not come back with it.
+const INVALID_NAME: CloseCode = CloseCode(4000);
+
+const FORMAT: EventFormat = EventFormat::DEFAULT;
 
 /// What a message of the page may have, in bytes: a text whose every character is escaped.
 const MAX_MESSAGE: u64 = 32 * 1024;
@@ -42,11 +47,11 @@ impl Handler for Service {
         let Some(name) = client.session() else {
             // A page is not told why a request was refused; so this one was not.
             let reason = format!("a name has 1 to {MAX_NAME} characters");
-            let _ = client.close(CloseCode::POLICY_VIOLATION, &reason);
+            let _ = client.close(INVALID_NAME, &reason);
             return;
         };
         let welcome = json!({ "name": name.name, "rooms": self.chat.lock().counts() });
-        send(client, &event("welcome", &welcome));
+        tell(client, "welcome", &welcome);
     }
 
     fn on_message(&self, client: &mut Client<'_, User>, message: Message<'_>) {
@@ -59,8 +64,8 @@ impl Handler for Service {
         let Some(Name { name, .. }) = client.session() else { return };
         let mut chat = self.chat.lock();
         chat.leave(room, name);
-        publish(client, To::Room(room), &event("left", &json!({ "room": room, "name": name })));
-        publish(client, To::All, &event("rooms", &chat.counts()));
+        publish(client.to(To::Room(room)), "left", &json!({ "room": room, "name": name }));
+        publish(client.to(To::All), "rooms", &chat.counts());
     }
 }
 
@@ -90,13 +95,12 @@ fn join(chat: &Chat, client: &mut Client<'_, User>, room: &str) {
         Err(error) => return problem(client, &error.to_string()),
     };
     let Some(Name { name, .. }) = client.session() else { return };
-    let joined = event("joined", &chat.join(room, name));
-    let entered = event("entered", &json!({ "room": room, "name": name }));
-    send(client, &joined);
+    let joined = chat.join(room, name);
+    let entered = json!({ "room": room, "name": name });
+    tell(client, "joined", &joined);
     if is_new {
-        // It can only fail if the server does not keep up: then some miss it.
-        let _ = client.to(To::Room(room)).but(client.id()).send(&entered);
-        publish(client, To::All, &event("rooms", &chat.counts()));
+        publish(client.to(To::Room(room)).but(client.id()), "entered", &entered);
+        publish(client.to(To::All), "rooms", &chat.counts());
     }
 }
 
@@ -104,34 +108,27 @@ fn say(chat: &Chat, client: &mut Client<'_, User>, room: &str, text: &str) {
     let Some(Name { name, .. }) = client.session() else { return };
     if text.is_empty() || text.encode_utf16().count() > MAX_TEXT {
         problem(client, &format!("a text has 1 to {MAX_TEXT} characters"));
-    } else if !client.server().has_joined(client.id(), room) {
+    } else if !client.has_joined(room) {
         problem(client, "join the room first");
     } else {
         let mut chat = chat.lock();
-        publish(client, To::Room(room), &event("said", &chat.say(room, name, text)));
+        publish(client.to(To::Room(room)), "said", &chat.say(room, name, text));
     }
 }
 
 fn problem(client: &mut Client<'_, User>, what: &str) {
-    if let Ok(message) = EventFormat::default().encode("problem", what) {
-        send(client, &message);
-    }
+    // As in `tell`.
+    let _ = FORMAT.emit(client, "problem", what);
 }
 
-/// The message of an event with a value as JSON.
-fn event(name: &str, value: &Value) -> OwnedMessage {
-    // These names are valid, and any of these values can be written.
-    EventFormat::default().encode_json(name, value).unwrap_or_else(|_| String::new().into())
-}
-
-fn send(client: &mut Client<'_, User>, message: &OwnedMessage) {
+fn tell(client: &mut Client<'_, User>, name: &str, value: &Value) {
     // It can only fail for a client that is closing, or takes nothing: it is on its way out.
-    let _ = client.send(message);
+    let _ = FORMAT.emit_json(client, name, value);
 }
 
-fn publish(client: &Client<'_, User>, to: To<'_>, message: &OwnedMessage) {
+fn publish(to: Publish<'_>, name: &str, value: &Value) {
     // It can only fail if the server does not keep up: then some miss it.
-    let _ = client.to(to).send(message);
+    let _ = FORMAT.emit_json_to(to, name, value);
 }
 
 fn is_name(name: &str, max: usize) -> bool {

@@ -9,7 +9,7 @@ mod common;
 use serde_json::{Value, json};
 use wscore::{Rejection, Request};
 use wsserver::{Admission, Client, ClientId, EventFormat, Events, Handler, Publish, Server, To};
-use wsutil::{Message, OwnedMessage};
+use wsutil::Message;
 
 struct Service {
     events: Events<()>,
@@ -45,9 +45,6 @@ impl Handler for Service {
 fn events() -> Events<()> {
     Events::new()
         .on_text("join", |client, room| {
-            if is_own(room) {
-                return answer(client, "problem", &"that room is one connection's own".into());
-            }
             if let Err(error) = client.join(room) {
                 return answer(client, "problem", &error.to_string().into());
             }
@@ -59,7 +56,7 @@ fn events() -> Events<()> {
             client.leave(room);
         })
         .on_json("say", |client, (room, text): (String, String)| {
-            if client.server().has_joined(client.id(), &room) {
+            if client.has_joined(&room) {
                 let said = json!({ "room": room, "id": client.id().to_string(), "text": text });
                 publish(client.to(To::Room(&room)), "said", &said);
             } else {
@@ -68,31 +65,23 @@ fn events() -> Events<()> {
         })
         .on_json("tell", |client, (id, text): (String, String)| {
             let told = json!({ "id": client.id().to_string(), "text": text });
-            if !is_own(&id) || publish(client.to(To::Room(&id)), "told", &told) == 0 {
+            // Every connection has a room of its own, whose name is its id.
+            let is_id = id.parse::<ClientId>().is_ok();
+            if !is_id || publish(client.to(To::Room(&id)), "told", &told) == 0 {
                 answer(client, "problem", &"nobody here has this id".into());
             }
         })
 }
 
-/// Every connection has a room of its own, whose name is its id. Who joined it would read along.
-fn is_own(room: &str) -> bool {
-    room.parse::<ClientId>().is_ok()
-}
-
 fn answer(client: &mut Client<'_, ()>, name: &str, value: &Value) {
     // It can only fail for a client that is closing, or takes nothing: it is on its way out.
-    let _ = client.send(&event(name, value));
+    let _ = EventFormat::DEFAULT.emit_json(client, name, value);
 }
 
 /// For how many it is.
 fn publish(to: Publish<'_>, name: &str, value: &Value) -> usize {
     // It can only fail if the server does not keep up: then some miss it.
-    to.send(&event(name, value)).unwrap_or(0)
-}
-
-fn event(name: &str, value: &Value) -> OwnedMessage {
-    // These names are valid, and any of these values can be written.
-    EventFormat::default().encode_json(name, value).unwrap_or_else(|_| String::new().into())
+    EventFormat::DEFAULT.emit_json_to(to, name, value).unwrap_or(0)
 }
 
 fn main() {

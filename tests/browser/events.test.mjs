@@ -322,7 +322,7 @@ describe("the queue", () => {
 });
 
 describe("reconnecting", () => {
-  for (const code of [1000, 1001, 1005, 1006, 1011, 1012, 1013, 1015, 3000, 3999]) {
+  for (const code of [1000, 1001, 1005, 1006, 1008, 1011, 1012, 1013, 1015, 3000, 3999]) {
     test(`after ${code}`, () => {
       const { events, socket } = opened();
       const told = [];
@@ -343,7 +343,7 @@ describe("reconnecting", () => {
   }
 
   for (const [why, code, options] of [
-    ["1008", 1008], ["4000", 4000], ["4999", 4999], ["1006 with reconnect: false", 1006, { reconnect: false }],
+    ["4000", 4000], ["4999", 4999], ["1006 with reconnect: false", 1006, { reconnect: false }],
   ]) {
     test(`not after ${why}`, () => {
       const { events, socket } = opened(options);

@@ -50,7 +50,7 @@ export class Events {
   onOpen(handler) { return this.#add(OPEN, handler); }
 
   /**
-   * A connection comes back unless close was called or the server closed with 1008 or 4000 to 4999.
+   * A connection comes back unless close was called or the server closed with 4000 to 4999.
    * @param {(about: { code: number, reason: string, willReconnect: boolean, delay: number }) => void} handler
    */
   onClose(handler) { return this.#add(CLOSE, handler); }
@@ -130,8 +130,8 @@ export class Events {
   #lost(code, reason) {
     clearTimeout(this.#timer);
     this.#socket = null;
-    // By 1008 and by the codes of applications, 4000 to 4999, a server says: do not come back.
-    const isFinal = this.state === "closed" || code === 1008 || (code >= 4000 && code <= 4999);
+    // By the codes of applications, 4000 to 4999, a server says: do not come back.
+    const isFinal = this.state === "closed" || (code >= 4000 && code <= 4999);
     const willReconnect = this.#options.reconnect && !isFinal;
     const delay = willReconnect ? this.#options.delay(this.#attempt++) : 0;
     if (willReconnect) {
