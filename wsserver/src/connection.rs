@@ -228,15 +228,17 @@ impl<S> Open<S> {
         if let Some(given_up) = work.given_up {
             return (given_up.after(GIVEN_UP_TIME), Due::End(Timeout::Close));
         }
-        // While it does not take what is sent, it is not read from: it is not silent.
+        // While it does not take what is sent, it is not read from: it is not silent, and its message
+        // may have come.
         let silence = if work.blocked.is_some() { (Tick::NEVER, silence.1) } else { silence };
+        let began = work.began.filter(|_| work.blocked.is_none());
         let of = |since: Option<Tick>, limit, timeout| {
             (since.map_or(Tick::NEVER, |since| since.after(limit)), Due::End(timeout))
         };
         [
             of(work.closing, config.close_timeout, Timeout::Close),
             of(work.blocked, config.write_timeout, Timeout::Write),
-            of(work.began, config.message_timeout, Timeout::Message),
+            of(began, config.message_timeout, Timeout::Message),
         ]
         .into_iter()
         .fold(silence, |first, other| if other.0 < first.0 { other } else { first })

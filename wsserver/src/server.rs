@@ -9,6 +9,7 @@ use std::{
 };
 
 use mio::{Poll, Waker};
+use socket2::{Domain, Socket, Type};
 use wscore::Origin;
 
 use crate::{
@@ -21,6 +22,9 @@ use crate::{
 
 /// Descriptors that are kept for others than clients.
 const BESIDES: usize = 64;
+
+/// How many connections the system may have ready to be accepted; it may have a limit of its own.
+const BACKLOG: i32 = 4096;
 
 /// How many clients that are too many are told so at a time, at most.
 const REFUSALS: usize = 1024;
@@ -64,10 +68,17 @@ impl Builder {
     /// # Errors
     /// What the system says of the last one.
     pub fn listen(mut self, address: impl ToSocketAddrs) -> io::Result<Self> {
-        let listener = TcpListener::bind(address)?;
-        listener.set_nonblocking(true)?;
-        self.listeners.push(listener);
-        Ok(self)
+        let mut failed = io::ErrorKind::InvalidInput.into();
+        for address in address.to_socket_addrs()? {
+            match bind(address) {
+                Ok(listener) => {
+                    self.listeners.push(listener);
+                    return Ok(self);
+                }
+                Err(error) => failed = error,
+            }
+        }
+        Err(failed)
     }
 
     /// Serves with so many threads, but at least one, each with a loop of its own.
@@ -261,4 +272,17 @@ fn descriptors() -> usize {
     let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"));
     // `unlimited` is no number.
     line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or(usize::MAX)
+}
+
+/// Listens, with room for many who come at once.
+fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+    // As the standard library does: so that a server which was restarted has its port again.
+    if cfg!(unix) {
+        socket.set_reuse_address(true)?;
+    }
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    socket.set_nonblocking(true)?;
+    Ok(socket.into())
 }

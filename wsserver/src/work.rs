@@ -179,9 +179,14 @@ impl Work {
         self.counted[0]
     }
 
-    /// Whether some of a message that is not whole is held.
-    pub(crate) fn holds_some(&self) -> bool {
-        self.counted[1] > 0 && self.endpoint.is_inside_message() && self.ending.is_none()
+    /// Whether some of a message that is not whole is held, and so much is not held for all together.
+    pub(crate) fn holds_too_much(&mut self, shared: &Shared, limit: usize) -> bool {
+        if !self.endpoint.is_inside_message() || self.ending.is_some() {
+            return false;
+        }
+        self.endpoint.park();
+        self.account(shared);
+        shared.held() > limit
     }
 
     /// Has them forget it.
@@ -200,8 +205,7 @@ impl Work {
     /// Takes note of what waits for the client since when.
     pub(crate) fn note(&mut self, now: Tick) {
         let is_closing = self.endpoint.is_closing();
-        // While it does not take what is sent, nothing is read.
-        let is_read = self.blocked.is_none() && self.ending.is_none() && !is_closing;
+        let is_read = self.ending.is_none() && !is_closing;
         self.began = since(is_read && self.endpoint.is_inside_message(), self.began, now);
         self.closing = since(is_closing, self.closing, now);
     }
@@ -292,11 +296,14 @@ impl Spare {
         &mut self,
         agreed: Option<Agreed>,
         mut work: Box<Work>,
+        shared: &Shared,
     ) -> Option<Box<Work>> {
         if !work.is_at_rest(agreed) {
             work.endpoint.park();
+            work.account(shared);
             return Some(work);
         }
+        work.forget(shared);
         if self.0.iter().map(|(_, free)| free.len()).sum::<usize>() >= MAX_KEPT {
             return None;
         }

@@ -310,21 +310,21 @@ impl<H: Handler> Worker<H> {
         };
         let mut turn = call(open, &context, &mut entry.stream, &mut work);
         let shared = &self.handle.shared;
-        work.account(shared);
         if let Turn::Wait = turn {
-            if work.holds_some() && shared.held() > self.config.max_total_held {
+            if work.holds_too_much(shared, self.config.max_total_held) {
                 work.give_up(TOO_MUCH, End::Overloaded, self.now);
                 turn = open.flush(&context, &mut entry.stream, &mut work);
             }
         }
         let (end, is_told) = match turn {
             Turn::Wait => {
-                open.work = self.spare.take_back(open.agreed, work);
+                open.work = self.spare.take_back(open.agreed, work, shared);
                 return self.file(key);
             }
             Turn::Again => {
                 // Others need the buffer meanwhile.
                 work.endpoint.park();
+                work.account(shared);
                 open.work = Some(work);
                 if !mem::replace(&mut entry.is_again, true) {
                     self.again.push(key);

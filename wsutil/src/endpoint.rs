@@ -394,11 +394,12 @@ impl Endpoint {
         self.inbox.has_unread() || self.inflater.is_at_work()
     }
 
-    /// How many bytes it holds that were received: of messages and frames that are not whole, and
-    /// those that no step has looked at.
+    /// How much memory it has for what was received, in bytes: for messages and frames that are not
+    /// whole, and what no step has looked at. Once it is [parked](Self::park), that is at most about
+    /// twice as much as came.
     #[must_use]
     pub fn held(&self) -> usize {
-        self.inbox.held() + self.inflater.bytes().len()
+        self.inbox.size() + self.inflater.bytes().len()
     }
 
     /// Whether a message or frame has begun and not ended.

@@ -134,14 +134,22 @@ impl Inbox {
     pub(crate) fn park(&mut self) {
         let held = self.held();
         if held == 0 {
-            self.give_back();
-        } else if held <= self.bytes.len() / 4 {
-            self.move_to(vec![0; held.next_power_of_two().max(64)]);
+            return self.give_back();
+        }
+        // With room to read into: what comes little by little is not moved each time.
+        let room = if held < MIN_ROOM { 0 } else { MIN_ROOM };
+        let size = (held + room).next_power_of_two().max(64);
+        if size < self.bytes.len() {
+            self.move_to(vec![0; size]);
         }
     }
 
-    /// How many bytes are held.
-    pub(crate) const fn held(&self) -> usize {
+    /// How much memory what is held takes, in bytes.
+    pub(crate) fn size(&self) -> usize {
+        if self.is_empty() { 0 } else { self.bytes.len() }
+    }
+
+    const fn held(&self) -> usize {
         self.tail - self.head + self.filled - self.next
     }
 
