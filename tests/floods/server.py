@@ -14,8 +14,10 @@ MIB = 1 << 20
 # What the server may keep when all are gone, beside what it began with: a thread keeps 4 MiB of
 # buffers for the next ones and has one in hand, of at most twice a message.
 KEPT = 6 * MIB
-# What the allocator may have on top, which gives back only what is at its end.
-SLACK = 8 * MIB
+# What the allocator may have on top, which gives back only what is at its end, and of small blocks.
+SLACK = 16 * MIB
+# Without this glibc does not give back large blocks either, once some were freed.
+ALLOCATOR = {"MALLOC_MMAP_THRESHOLD_": "131072"}
 # How long one echo of the good peer may take, in seconds.
 PATIENCE = 5
 
@@ -33,7 +35,8 @@ class Server:
 
         self.process = subprocess.Popen(
             [f"{folder}/wsserver_echo", "--listen", "127.0.0.1:0"],
-            stdout=subprocess.PIPE, text=True, preexec_fn=limit if descriptors else None,
+            env={**os.environ, **ALLOCATOR}, stdout=subprocess.PIPE, text=True,
+            preexec_fn=limit if descriptors else None,
         )
         url = self.process.stdout.readline().strip()
         self.port = int(url.rstrip("/").rpartition(":")[2])
