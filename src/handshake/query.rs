@@ -2,6 +2,8 @@
 
 use alloc::{borrow::Cow, string::String, vec::Vec};
 
+use super::request::Request;
+
 /// A name and its value.
 type Pair<'a> = (Cow<'a, str>, Cow<'a, str>);
 
@@ -19,6 +21,17 @@ pub fn query_pairs(query: &str) -> impl Iterator<Item = Option<Pair<'_>>> {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
         Some((decode(name)?, decode(value)?))
     })
+}
+
+impl<'a> Request<'a> {
+    /// The first value that the query has for this name, decoded, as in
+    /// [`query_pairs`](crate::query_pairs): `None` if there is none, or what is before it cannot be
+    /// decoded. Empty for a name alone.
+    #[must_use]
+    pub fn query_value(&self, name: &str) -> Option<Cow<'a, str>> {
+        let mut pairs = query_pairs(self.query()?).map_while(|pair| pair);
+        pairs.find_map(|(known, value)| (known == name).then_some(value))
+    }
 }
 
 /// Decodes `+` and `%` with two digits; `None` if digits are missing, or what comes out is not

@@ -1,11 +1,8 @@
 //! The client's request as the server sees it: parsed in place, once, and checked.
 
-use alloc::borrow::Cow;
 use core::{fmt, mem::MaybeUninit};
 
-use super::{
-    Key, Limits, MAX_HEADERS, head::HeadScan, query::query_pairs, request_error::RequestError,
-};
+use super::{Key, Limits, MAX_HEADERS, head::HeadScan, request_error::RequestError};
 use crate::{
     extension::{Element, MAX_ELEMENTS},
     http::{elements, has_element, is_token, is_token_byte, is_word, split_authority},
@@ -195,15 +192,6 @@ impl<'a> Request<'a> {
     #[must_use]
     pub fn query(&self) -> Option<&'a str> {
         self.target.split_once('?').map(|(_, query)| query)
-    }
-
-    /// The first value that the query has for this name, decoded, as in
-    /// [`query_pairs`](crate::query_pairs): `None` if there is none, or what is before it cannot be
-    /// decoded. Empty for a name alone.
-    #[must_use]
-    pub fn query_value(&self, name: &str) -> Option<Cow<'a, str>> {
-        let mut pairs = query_pairs(self.query()?).map_while(|pair| pair);
-        pairs.find_map(|(known, value)| (known == name).then_some(value))
     }
 
     /// The host that the client means, with its port if it sent one.

@@ -1,40 +1,30 @@
 //! A connection: what it is, and what is done when its stream is ready.
 
-use std::{
-    io::{self, Write},
-    mem,
-    net::Shutdown,
-    sync::Arc,
-    time::Duration,
-};
+mod calls;
+mod lingering;
+
+use std::{io, mem, time::Duration};
 
 use mio::net::TcpStream;
-use socket2::SockRef;
 use wscore::CloseCode;
 use wsutil::{CloseStatus, MessageError, Step, Timeout};
 
+pub(crate) use lingering::{LINGER_BYTES, LINGER_TIME, Rest};
+
 use crate::{
-    Client, ClientId, Config, End, Handler, ServerHandle,
+    ClientId, Config, End, Handler, ServerHandle,
     bucket::Bucket,
-    client::Effects,
-    guard::{guarded, guarded_drop},
     handshake::Opening,
-    io::{passing, read},
+    io::read,
     metrics::Metrics,
     wheel::Tick,
-    work::{Agreed, Heard, Work},
+    work::{Agreed, Work},
 };
 
 /// How many times one connection is read from, and how many of its messages are handed out, before
 /// others have their turn.
 const READS: usize = 4;
 const MESSAGES: usize = 16;
-
-/// How many bytes of a client that was closed are thrown away.
-pub(crate) const LINGER_BYTES: usize = 64 * 1024;
-
-/// How long that may take.
-pub(crate) const LINGER_TIME: Duration = Duration::from_secs(1);
 
 /// What a client is told that does not take what is sent, that sends too much, and whose message is
 /// too much for all together.
@@ -73,30 +63,6 @@ pub(crate) enum Stage<S> {
         left: usize,
         until: Tick,
     },
-}
-
-/// What is still to be written of an answer.
-#[derive(Debug, Default)]
-pub(crate) struct Rest {
-    pub(crate) head: Vec<u8>,
-    /// Behind the head: shared by all who get it.
-    pub(crate) body: Option<Arc<[u8]>>,
-    written: usize,
-}
-
-impl Rest {
-    pub(crate) fn new(head: Vec<u8>, body: Option<Arc<[u8]>>) -> Self {
-        Self { head, body, written: 0 }
-    }
-
-    /// The next bytes; none are left if it is empty.
-    fn next(&self) -> &[u8] {
-        let body = self.body.as_deref().unwrap_or_default();
-        match self.head.get(self.written..) {
-            Some(head) if !head.is_empty() => head,
-            _ => &body[self.written - self.head.len()..],
-        }
-    }
 }
 
 /// An open connection.
@@ -154,59 +120,6 @@ impl<S> Entry<S> {
             Stage::Handshake { until, .. } | Stage::Lingering { until, .. } => *until,
             Stage::Open(open) => open.due(open.work.as_deref(), config).0,
         }
-    }
-
-    /// Has the system throw away what it still has for the client, which does not take it.
-    pub(crate) fn reset(&self) {
-        // It is closed in any case.
-        let _ = SockRef::from(&self.stream).set_linger(Some(Duration::ZERO));
-    }
-
-    /// Says that nothing more is written, behind this: whether it is to be waited for.
-    pub(crate) fn linger(&mut self, rest: Rest, now: Tick, config: &Config) -> io::Result<bool> {
-        let stage = Stage::Lingering { rest, left: LINGER_BYTES, until: now.after(LINGER_TIME) };
-        guarded_drop(mem::replace(&mut self.stage, stage));
-        self.discard(true, now, config)
-    }
-
-    /// Writes the rest, and reads what a client that was closed still sends, so that the last bytes
-    /// to it are not overtaken by a reset: whether it is to be waited for.
-    pub(crate) fn discard(
-        &mut self,
-        is_first: bool,
-        now: Tick,
-        config: &Config,
-    ) -> io::Result<bool> {
-        let Stage::Lingering { rest, left, until } = &mut self.stage else { return Ok(true) };
-        let mut is_to_end = is_first;
-        while !rest.next().is_empty() {
-            match passing(|| self.stream.write(rest.next()))? {
-                Some(0) => return Ok(false),
-                Some(written) => {
-                    rest.written += written;
-                    (*until, is_to_end) = (now.after(config.write_timeout), true);
-                }
-                None if is_first => {
-                    *until = now.after(config.write_timeout);
-                    return Ok(true);
-                }
-                None => return Ok(true),
-            }
-        }
-        if is_to_end {
-            *rest = Rest::default();
-            *until = now.after(LINGER_TIME);
-            self.stream.shutdown(Shutdown::Write)?;
-        }
-        let mut discarded = [0; 4096];
-        while *left > 0 {
-            match read(&mut self.stream, &mut discarded)? {
-                Some(0) => return Ok(false),
-                Some(read) => *left = left.saturating_sub(read),
-                None => return Ok(true),
-            }
-        }
-        Ok(false)
     }
 }
 
@@ -457,116 +370,6 @@ impl<S> Open<S> {
         };
         let len = work.endpoint.message().0.as_bytes().len();
         !bucket.take(rate, len, context.now)
-    }
-
-    /// Has the handler work on a message.
-    fn message<H: Handler<Session = S>>(
-        &mut self,
-        context: &Context<'_, H>,
-        stream: &mut TcpStream,
-        work: &mut Work,
-    ) {
-        if work.ending.is_some() {
-            return;
-        }
-        context.metrics.received.add(1);
-        let (message, sending) = work.endpoint.message();
-        let mut client = Client {
-            id: context.id,
-            session: &mut self.session,
-            handle: context.handle,
-            stream,
-            sending,
-            queue: &mut work.queue,
-            config: context.config,
-            effects: &mut work.effects,
-        };
-        let panicked = guarded(|| context.handler.on_message(&mut client, message)).is_none();
-        self.after_call(context, stream, work, panicked);
-    }
-
-    /// Has the handler told of pings and pongs.
-    #[cold]
-    fn control<H: Handler<Session = S>>(
-        &mut self,
-        context: &Context<'_, H>,
-        stream: &mut TcpStream,
-        work: &mut Work,
-    ) {
-        let heard = work.heard.take();
-        let mut rest = &heard[..];
-        while let Some((is_ping, payload, behind)) = Heard::split(rest) {
-            rest = behind;
-            if work.ending.is_some() {
-                return;
-            }
-            self.call(context, stream, work, |client| match is_ping {
-                true => context.handler.on_ping(client, payload),
-                false => context.handler.on_pong(client, payload),
-            });
-        }
-    }
-
-    /// Has the handler do something with the connection.
-    pub(crate) fn call<H: Handler<Session = S>>(
-        &mut self,
-        context: &Context<'_, H>,
-        stream: &mut TcpStream,
-        work: &mut Work,
-        call: impl FnOnce(&mut Client<'_, S>),
-    ) {
-        let mut client = Client {
-            id: context.id,
-            session: &mut self.session,
-            handle: context.handle,
-            stream,
-            sending: work.endpoint.sending(),
-            queue: &mut work.queue,
-            config: context.config,
-            effects: &mut work.effects,
-        };
-        let panicked = guarded(|| call(&mut client)).is_none();
-        self.after_call(context, stream, work, panicked);
-    }
-
-    #[inline]
-    fn after_call<H: Handler<Session = S>>(
-        &mut self,
-        context: &Context<'_, H>,
-        stream: &mut TcpStream,
-        work: &mut Work,
-        panicked: bool,
-    ) {
-        if panicked || work.effects.is_some() {
-            self.take_effect(context, stream, work, panicked);
-        }
-    }
-
-    /// Does what a call of the handler led to.
-    #[cold]
-    fn take_effect<H: Handler<Session = S>>(
-        &mut self,
-        context: &Context<'_, H>,
-        stream: &mut TcpStream,
-        work: &mut Work,
-        panicked: bool,
-    ) {
-        let Effects { is_slow, has_left, .. } = work.effects;
-        (work.effects.is_slow, work.effects.has_left) = (false, false);
-        if panicked {
-            // It may be closing already.
-            let _ = work.endpoint.sending().close(CloseCode::INTERNAL_ERROR, "");
-            work.ending = Some(End::Panicked);
-        }
-        if is_slow && work.given_up.is_none() {
-            work.give_up(SLOW, End::Slow, context.now);
-        }
-        if has_left {
-            let left = context.handle.shared.of(context.id).directory().take_left(context.id);
-            for room in left {
-                self.call(context, stream, work, |client| context.handler.on_leave(client, &room));
-            }
-        }
     }
 }
 
