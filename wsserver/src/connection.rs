@@ -9,7 +9,7 @@ use mio::net::TcpStream;
 use wscore::CloseCode;
 use wsutil::{CloseStatus, MessageError, Step, Timeout};
 
-pub(crate) use lingering::{LINGER_BYTES, LINGER_TIME, Rest};
+pub(crate) use lingering::{Lingering, Rest};
 
 use crate::{
     ClientId, Config, End, Handler, ServerHandle,
@@ -57,12 +57,8 @@ pub(crate) enum Stage<S> {
         until: Tick,
     },
     Open(Open<S>),
-    /// All is said but for the rest of an answer; so many bytes are still thrown away.
-    Lingering {
-        rest: Rest,
-        left: usize,
-        until: Tick,
-    },
+    /// All is said but for the rest of an answer.
+    Lingering(Box<Lingering>),
 }
 
 /// An open connection.
@@ -117,7 +113,8 @@ impl<S> Entry<S> {
     /// When something has to have happened.
     pub(crate) fn due(&self, config: &Config) -> Tick {
         match &self.stage {
-            Stage::Handshake { until, .. } | Stage::Lingering { until, .. } => *until,
+            Stage::Handshake { until, .. } => *until,
+            Stage::Lingering(lingering) => lingering.until,
             Stage::Open(open) => open.due(open.work.as_deref(), config).0,
         }
     }

@@ -210,7 +210,7 @@ impl<H: Handler> Worker<H> {
                     open.serve(context, stream, work, is_read_closed)
                 });
             }
-            Stage::Lingering { .. } => {
+            Stage::Lingering(_) => {
                 if entry.discard(false, self.now, &self.config).unwrap_or(false) {
                     self.file(key);
                 } else {
@@ -403,7 +403,7 @@ impl<H: Handler> Worker<H> {
                     self.remove(key);
                 }
             }
-            Stage::Lingering { .. } => self.remove(key),
+            Stage::Lingering(_) => self.remove(key),
         }
     }
 }

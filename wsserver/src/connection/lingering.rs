@@ -19,17 +19,17 @@ use crate::{
 };
 
 /// How many bytes of a client that was closed are thrown away.
-pub(crate) const LINGER_BYTES: usize = 64 * 1024;
+const LINGER_BYTES: usize = 64 * 1024;
 
 /// How long that may take.
-pub(crate) const LINGER_TIME: Duration = Duration::from_secs(1);
+const LINGER_TIME: Duration = Duration::from_secs(1);
 
 /// What is still to be written of an answer.
 #[derive(Debug, Default)]
 pub(crate) struct Rest {
-    pub(crate) head: Vec<u8>,
+    head: Vec<u8>,
     /// Behind the head: shared by all who get it.
-    pub(crate) body: Option<Arc<[u8]>>,
+    body: Option<Arc<[u8]>>,
     written: usize,
 }
 
@@ -48,6 +48,21 @@ impl Rest {
     }
 }
 
+/// A connection to which all is said but for the rest of an answer.
+#[derive(Debug)]
+pub(crate) struct Lingering {
+    rest: Rest,
+    /// So many bytes of the client are still thrown away.
+    left: usize,
+    pub(super) until: Tick,
+}
+
+impl Lingering {
+    pub(crate) fn new(rest: Rest, now: Tick) -> Box<Self> {
+        Box::new(Self { rest, left: LINGER_BYTES, until: now.after(LINGER_TIME) })
+    }
+}
+
 impl<S> Entry<S> {
     /// Has the system throw away what it still has for the client, which does not take it.
     pub(crate) fn reset(&self) {
@@ -57,7 +72,7 @@ impl<S> Entry<S> {
 
     /// Says that nothing more is written, behind this: whether it is to be waited for.
     pub(crate) fn linger(&mut self, rest: Rest, now: Tick, config: &Config) -> io::Result<bool> {
-        let stage = Stage::Lingering { rest, left: LINGER_BYTES, until: now.after(LINGER_TIME) };
+        let stage = Stage::Lingering(Lingering::new(rest, now));
         guarded_drop(mem::replace(&mut self.stage, stage));
         self.discard(true, now, config)
     }
@@ -70,7 +85,8 @@ impl<S> Entry<S> {
         now: Tick,
         config: &Config,
     ) -> io::Result<bool> {
-        let Stage::Lingering { rest, left, until } = &mut self.stage else { return Ok(true) };
+        let Stage::Lingering(lingering) = &mut self.stage else { return Ok(true) };
+        let Lingering { rest, left, until } = &mut **lingering;
         let mut is_to_end = is_first;
         while !rest.next().is_empty() {
             match passing(|| self.stream.write(rest.next()))? {

@@ -13,7 +13,7 @@ use wscore::Rejection;
 use super::Worker;
 use crate::{
     Handler,
-    connection::{Entry, LINGER_BYTES, LINGER_TIME, Rest, Stage},
+    connection::{Entry, Lingering, Rest, Stage},
     guard::guarded,
     io::passing,
     mailbox::Command,
@@ -130,8 +130,7 @@ impl<H: Handler> Worker<H> {
         }
         let rest = Rest::new(self.refusal(), None);
         // What it sends is waited for, so that the answer is not overtaken by a reset.
-        let stage =
-            Stage::Lingering { rest, left: LINGER_BYTES, until: self.now.after(LINGER_TIME) };
+        let stage = Stage::Lingering(Lingering::new(rest, self.now));
         let Some(key) = self.insert(stream, stage) else { return };
         if !self.clients[key].discard(true, self.now, &self.config).unwrap_or(false) {
             self.remove(key);

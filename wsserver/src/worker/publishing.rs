@@ -146,17 +146,19 @@ impl<H: Handler> Worker<H> {
         if self.shared().queued() <= self.config.max_total_queued {
             return;
         }
-        let waits = self.clients.iter().filter_map(|(key, entry)| match &entry.stage {
-            Stage::Open(open) => Some((Reverse(open.work.as_ref()?.counted_waits()), key)),
-            _ => None,
-        });
-        let mut waits: Vec<_> = waits.filter(|(waits, _)| waits.0 > 0).collect();
+        let keys = self.clients.iter().map(|(key, _)| key);
+        let mut waits: Vec<_> = keys.map(|key| (Reverse(self.waits(key)), key)).collect();
+        waits.retain(|(waits, _)| waits.0 > 0);
         waits.sort_unstable();
+        // Others may have more than their part, and let go of it when they come to it.
+        let part = self.config.max_total_queued / self.shared().loops.len();
+        let mut own: usize = waits.iter().map(|(waits, _)| waits.0).sum();
         for is_dropped in [true, false] {
             for (_, key) in &waits {
-                if self.shared().queued() <= self.config.max_total_queued {
+                if own <= part || self.shared().queued() <= self.config.max_total_queued {
                     return;
                 }
+                let before = self.waits(*key);
                 self.with_work(*key, |open, context, stream, work| {
                     if is_dropped {
                         context.metrics.dropped.add(work.queue.drop_some());
@@ -165,7 +167,16 @@ impl<H: Handler> Worker<H> {
                     work.give_up(SLOW, End::Slow, context.now);
                     open.flush(context, stream, work)
                 });
+                own -= before.saturating_sub(self.waits(*key));
             }
+        }
+    }
+
+    /// How much waits for a connection, in bytes, as the server's totals know it.
+    fn waits(&self, key: usize) -> usize {
+        match self.clients.get(key).map(|entry| &entry.stage) {
+            Some(Stage::Open(open)) => open.work.as_ref().map_or(0, |work| work.counted_waits()),
+            _ => 0,
         }
     }
 }
