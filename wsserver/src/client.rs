@@ -109,8 +109,8 @@ impl<S> Client<'_, S> {
         self.note(sent)
     }
 
-    /// A message for many, once this call is over: all, or a room, of which this connection may be
-    /// a member.
+    /// A message for many: all, or a room, of which this connection may be a member. Those of this
+    /// thread get it once this call is over, behind all that the call itself sends.
     ///
     /// ```no_run
     /// # fn chat(client: &mut wsserver::Client<'_, ()>) -> Result<(), wsutil::SendError> {
@@ -174,7 +174,10 @@ impl<S> Client<'_, S> {
             return self.sending.close(code, reason);
         }
         CloseBody::new(code, reason)?;
-        self.wait(Item::Close(code, reason.into()))
+        match self.wait(Item::Close(code, reason.into())) {
+            Err(SendError::Closed) => Ok(()),
+            waits => waits,
+        }
     }
 
     /// Sends a ping; silent clients are sent them anyway.
@@ -194,9 +197,14 @@ impl<S> Client<'_, S> {
 
     /// Whether a message is encoded at once, rather than held beside what is.
     #[inline]
-    fn takes_more(&self) -> bool {
+    fn takes_more(&mut self) -> bool {
         let limit = self.config.max_queued_bytes.min(ENCODED);
-        self.queue.is_empty() && self.sending.pending() < limit
+        if !self.queue.is_empty() || self.sending.pending() < limit {
+            return self.queue.is_empty();
+        }
+        // It may have room. What is wrong with the stream is told when it is next written to.
+        let _ = self.sending.write_to(self.stream);
+        self.sending.pending() < limit
     }
 
     /// Has something wait behind what does.

@@ -11,8 +11,8 @@ use crate::overload::QueueLimits;
 pub struct Config {
     /// Limits of messages: 1 MiB each by default, in at most 131,072 fragments.
     pub limits: Limits,
-    /// Connections at a time, over all threads; more are told 503 with Retry-After. 65,536 by
-    /// default, but never more than the process may have descriptors, less 64.
+    /// Connections at a time, over all threads; more are told 503 with Retry-After, up to 1,024 of
+    /// them at a time, and others are hung up on. 65,536 by default, but never more than the process may have descriptors, less 64.
     pub max_connections: usize,
     /// Connections at a time whose handshake is not done, for each thread; more are told 503.
     /// 1,024 by default.
@@ -20,16 +20,16 @@ pub struct Config {
     /// Rooms that a connection may be in at a time: 128 by default.
     pub max_rooms: usize,
     /// How much may wait for a client that does not take what is sent, in bytes, where each message
-    /// counts 64 more than it has: 1 MiB by default. What is beyond becomes what its
-    /// [`Overload`](crate::Overload) says.
+    /// counts 64 more than it has: 1 MiB by default, beside some that is encoded already, about 64 KiB
+    /// and a message. What is beyond becomes what its [`Overload`](crate::Overload) says.
     pub max_queued_bytes: usize,
     /// How many messages may wait for such a client: 4,096 by default.
     pub max_queued_messages: usize,
     /// How much may wait for all clients, in bytes: 1 GiB by default. Beyond, nobody is let in,
     /// what may be dropped is, and those for whom most waits are disconnected.
     pub max_total_queued: usize,
-    /// How much may be held of all messages that are not whole, in bytes: 256 MiB by default.
-    /// Beyond, whoever sends more of one is told 1013.
+    /// How much memory may be held for all messages that are not whole, or not yet worked on, in
+    /// bytes: 256 MiB by default. Beyond, whoever sends more of one is told 1013.
     pub max_total_held: usize,
     /// How much a client may send in a second; more is told 1008. Any amount by default.
     pub rate: Option<Rate>,
@@ -50,7 +50,7 @@ pub struct Config {
 }
 
 /// How much a client may send: a bucket for each of both that is full at first, and fills up in a
-/// second.
+/// second. A message of more than `bytes` is always too much; pings and pongs do not count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rate {
     /// Messages in a second.

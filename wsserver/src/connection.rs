@@ -218,7 +218,11 @@ impl<S> Open<S> {
     ) -> Turn {
         let was_blocked = work.blocked.is_some();
         let turn = self.written(context, stream, work).map(|turn| turn.unwrap_or(Turn::Wait));
-        self.after(context, work, was_blocked, turn)
+        match self.after(context, work, was_blocked, turn) {
+            // It was not read from meanwhile.
+            Turn::Wait if was_blocked && work.blocked.is_none() => Turn::Again,
+            turn => turn,
+        }
     }
 
     /// Does what can be done now.
@@ -263,9 +267,7 @@ impl<S> Open<S> {
         let was_blocked = work.blocked.is_some();
         let is_written = work.write(stream, context.now)?;
         if work.given_up.is_some() {
-            // It is told; what it says to that does not matter.
-            let end = work.ending.take_if(|_| is_written);
-            return Ok(Some(end.map_or(Turn::Wait, Turn::Ended)));
+            return Ok(Some(given_up(work, is_written)));
         }
         if !is_written {
             return Ok(Some(Turn::Wait));
@@ -273,7 +275,11 @@ impl<S> Open<S> {
         if was_blocked && !work.endpoint.is_closing() {
             let dropped = mem::take(&mut work.queue.dropped);
             self.call(context, stream, work, |client| context.handler.on_drain(client, dropped));
-            if work.given_up.is_some() || !work.write(stream, context.now)? {
+            let is_written = work.write(stream, context.now)?;
+            if work.given_up.is_some() {
+                return Ok(Some(given_up(work, is_written)));
+            }
+            if !is_written {
                 return Ok(Some(Turn::Wait));
             }
         }
@@ -297,6 +303,9 @@ impl<S> Open<S> {
             let step = work.endpoint.step();
             if work.heard.is_some() {
                 self.control(context, stream, work);
+                if work.given_up.is_some() {
+                    return Ok(self.written(context, stream, work)?.unwrap_or(Turn::Wait));
+                }
             }
             match step {
                 Ok(Step::Message) => {
@@ -311,6 +320,7 @@ impl<S> Open<S> {
                     }
                     steps += 1;
                     if steps >= MESSAGES && work.endpoint.has_unread() {
+                        work.endpoint.forget_message();
                         let is_written = work.write(stream, context.now)?;
                         return Ok(if is_written { Turn::Again } else { Turn::Wait });
                     }
@@ -365,9 +375,17 @@ impl<S> Open<S> {
         let (Some(bucket), Some(rate)) = (&mut self.bucket, context.config.rate) else {
             return false;
         };
+        if work.ending.is_some() || work.endpoint.is_closing() {
+            return false;
+        }
         let len = work.endpoint.message().0.as_bytes().len();
         !bucket.take(rate, len, context.now)
     }
+}
+
+/// What becomes of a connection that is given up: it is told; what it says to that does not matter.
+fn given_up(work: &mut Work, is_written: bool) -> Turn {
+    work.ending.take_if(|_| is_written).map_or(Turn::Wait, Turn::Ended)
 }
 
 fn no_status() -> CloseStatus {

@@ -21,8 +21,8 @@ pub enum JoinError {
     TooManyRooms,
     /// The name of the room has more than 255 bytes.
     NameTooLong,
-    /// It is another connection's own room, whose name is that connection's name or id: whoever
-    /// joined it would read along.
+    /// It is another connection's own room, whose name is that connection's name, or reads as an id:
+    /// whoever joined it would read along.
     NotYours,
 }
 

@@ -122,8 +122,8 @@ impl ServerHandle {
         self.shared.of(id).directory().user_of(id).cloned()
     }
 
-    /// The connection that was [admitted](crate::Admission::with_name) with this name, or whose id
-    /// this is as text.
+    /// The connection that was [admitted](crate::Admission::with_name) with this name, or that has no
+    /// name, and whose id this is as text.
     #[must_use]
     pub fn find(&self, name: &str) -> Option<ClientId> {
         self.shared.find(name)
@@ -148,7 +148,7 @@ impl ServerHandle {
         self.shared.loops.iter().map(|one| one.directory().count(&target)).sum()
     }
 
-    /// The rooms that have members, without those of one connection alone; sorted.
+    /// The rooms that somebody has joined, sorted; connections' own rooms are not among them.
     #[must_use]
     pub fn rooms(&self) -> Vec<Arc<str>> {
         self.sorted(|names, one| names.extend(one.directory().rooms().cloned()))

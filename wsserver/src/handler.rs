@@ -11,7 +11,8 @@ use crate::Client;
 ///
 /// It is shared by all threads; what belongs to one connection is its [`Session`](Self::Session).
 /// The calls for one connection come one after the other, in order. One that panics closes its
-/// connection with 1011, and no other.
+/// connection with 1011, and no other; before there is a connection, the request is answered with
+/// 503 ([`accept`](Self::accept)) or 500.
 ///
 /// A call that takes long holds up all connections of its thread: hand such work to other threads,
 /// which answer through a [`ServerHandle`](crate::ServerHandle).
@@ -59,7 +60,8 @@ pub trait Handler: Send + Sync + 'static {
     /// [`Client::pending`] is little, and go on here and in [`on_drain`](Self::on_drain).
     fn on_wake(&self, client: &mut Client<'_, Self::Session>) {}
 
-    /// The client is not a member of this room any more: it left, it was removed, or it has ended.
+    /// The client is not a member of this room any more: it left, it was removed, or it has ended. Not
+    /// called where it joined again before it could be.
     fn on_leave(&self, client: &mut Client<'_, Self::Session>, room: &str) {}
 
     /// The connection has ended: the last call for it, and one for each that was opened. Nothing
@@ -91,8 +93,10 @@ impl<S> Admission<S> {
         self
     }
 
-    /// The same with a name that no other open connection has: else it is refused with 409. The
-    /// room of this name is the connection's own.
+    /// The same with a name that no other open connection has: else it is refused with 409, as it is
+    /// while a room of this name has members, and for a name that reads as a
+    /// [`ClientId`](crate::ClientId). The room of this name is the connection's own, and nobody else
+    /// can join it: where clients choose rooms, keep names apart by a prefix.
     #[must_use]
     pub fn with_name(mut self, name: impl Into<Arc<str>>) -> Self {
         self.name = Some(name.into());
@@ -123,10 +127,11 @@ pub enum End {
     Closed(CloseStatus),
     /// The client broke a rule, and was told so.
     Peer(MessageError),
-    /// The client did not do in time what it had to.
+    /// The client did not do in time what it had to. If it took nothing, or did not end a message, it
+    /// was told 1008, if it took that.
     TimedOut(Timeout),
-    /// The client did not take what was sent, and more waited for it than may; it was told 1008 if
-    /// it took that.
+    /// The client did not take what was sent, and more waited for it, or for all together, than may;
+    /// it was told 1008 if it took that.
     Slow,
     /// The client sent more messages or bytes in a second than [`Config::rate`](crate::Config::rate)
     /// says; it was told 1008.

@@ -153,7 +153,7 @@ impl<H: Handler> Desk<'_, H> {
         }
         if !name.iter().all(|name| self.handle.shared.claim(name, self.id)) {
             guarded_drop(session);
-            return Err(Rejection::new(409).body("another connection has this name"));
+            return Err(Rejection::new(409).body("this name is taken"));
         }
         acceptance.encode(out);
         #[cfg(feature = "deflate")]

@@ -7,7 +7,7 @@
 //!              │                                  ├─▶ Client: send, close, join, leave
 //!              ◀── ServerHandle: any thread ──────┴─▶ to(All, Room, User): send to many
 //! ```
-//! Over the handler, and of no use to the server itself: [`Events`], named and typed, with a
+//! Built on the handler, and not needed by the server itself: [`Events`], named and typed, with a
 //! [client for browsers](BROWSER_CLIENT); and `Routes` for JSON requests.
 //!
 //! Who does not take what is sent is disconnected, or misses some: see [`Overload`]. All that peers

@@ -57,7 +57,12 @@ pub(crate) fn render(shared: &Shared) -> String {
     let families: [Family<'_>; 13] = [
         ("connections", "gauge", "Streams that are accepted", gauge(shared.connections())),
         ("open", "gauge", "Connections that are upgraded", gauge(shared.open())),
-        ("rooms", "gauge", "Rooms that have members, for each loop", gauge(shared.rooms())),
+        (
+            "rooms",
+            "gauge",
+            "Rooms, once for each loop that has members of them",
+            gauge(shared.rooms()),
+        ),
         ("queued_bytes", "gauge", "What waits for clients", gauge(shared.queued())),
         (
             "held_bytes",

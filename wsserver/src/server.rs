@@ -99,20 +99,22 @@ impl Builder {
         self
     }
 
-    /// Answers GET of this path with [`Handler::status`].
+    /// Answers GET of this path with [`Handler::status`], whoever asks: [`Handler::authenticate`]
+    /// decides on upgrades only.
     pub fn status_path(mut self, path: impl Into<String>) -> Self {
         self.policy.status_path = Some(path.into());
         self
     }
 
-    /// Answers GET of this path with what the server counts, in the text format of Prometheus.
+    /// Answers GET of this path with what the server counts, in the text format of Prometheus,
+    /// whoever asks: [`Handler::authenticate`] decides on upgrades only.
     pub fn metrics_path(mut self, path: impl Into<String>) -> Self {
         self.policy.metrics_path = Some(path.into());
         self
     }
 
-    /// Answers GET of this path with this page, such as one that connects to the server. A request
-    /// for an upgrade is none for a page: both may be at one path.
+    /// Answers GET of this path with this page, whoever asks, such as one that connects to the server.
+    /// A request for an upgrade is none for a page: both may be at one path.
     pub fn page(
         mut self,
         path: impl Into<String>,

@@ -43,7 +43,7 @@ pub(crate) struct Work {
     pub(crate) effects: Effects,
     /// What of it the server's totals know: bytes that wait, and that are held.
     counted: [usize; 2],
-    /// Since when a message is not whole though we have read all, the client takes nothing, or a
+    /// Since when a message is not whole, the client takes nothing, or a
     /// close frame of ours waits for the client's.
     pub(crate) began: Option<Tick>,
     pub(crate) blocked: Option<Tick>,
@@ -148,7 +148,10 @@ impl Work {
     /// before.
     pub(crate) fn give_up(&mut self, why: (CloseCode, &str), end: End, now: Tick) {
         let mut sending = self.endpoint.sending();
-        sending.discard();
+        // A close frame that waits is not sent again.
+        if !sending.is_closing() {
+            sending.discard();
+        }
         // What it was to be told counts more. It may be closing already.
         let (code, reason) = self.queue.close().unwrap_or(why);
         let _ = sending.close(code, reason);

@@ -362,6 +362,12 @@ impl Endpoint {
         }
     }
 
+    /// Forgets the message that was lent, as the next step does: for a driver that is going to park
+    /// before it steps again.
+    pub fn forget_message(&mut self) {
+        self.release();
+    }
+
     /// Fails the connection for what the peer did not do in time, unless it has ended.
     pub fn fail(&mut self, error: MessageError) {
         if self.failed.is_none() && self.outgoing.control.close_received.is_none() {

@@ -85,6 +85,14 @@ impl Outbox {
         self.end += bytes.len();
     }
 
+    /// Appends the rest of a frame, of which all before it was put here.
+    pub(crate) fn put_rest(&mut self, rest: &[u8]) {
+        if self.pending() == 0 {
+            self.begun = rest.len();
+        }
+        self.put_bytes(rest);
+    }
+
     /// Appends payload that lies among the received bytes, from `from` on.
     pub(crate) fn put_lent(&mut self, from: usize, len: usize) {
         self.lent.push_back(Lent { at: self.end, from, len });
@@ -162,7 +170,7 @@ impl Outbox {
             if self.start + place < lent.at {
                 break;
             }
-            place -= lent.len;
+            place = place.checked_sub(lent.len)?;
         }
         Header::parse(&self.bytes[self.start + place..self.end]).ok().flatten()
     }
@@ -272,6 +280,29 @@ mod tests {
                 out.advance(1);
                 assert_eq!(out.pending(), end - two + 1);
             }
+        }
+    }
+
+    #[test]
+    fn the_rest_of_a_frame_is_begun_whatever_it_looks_like() {
+        let received = [b'a'; 70_000];
+        for written in [0, 1, 4, 5, 10, 20_003] {
+            // The payload is written from where it lies, as far as it goes.
+            let mut out = Outbox::default();
+            out.put_header(&Header::new(OpCode::Text, 20_000));
+            let header = out.pending();
+            let behind = out.advance(written);
+            out.put_rest(&received[behind..20_000]);
+            out.put_header(&Header::new(OpCode::Text, 65_536));
+            out.put_lent(100, 65_536);
+            for taken in [10_000, 20_000, 30_000] {
+                out.advance(taken);
+            }
+            let left = (header + 20_000 + 10 + 65_536) - written - 60_000;
+            assert_eq!(out.pending(), left);
+            out.put(&Header::new(OpCode::Ping, 0), b"");
+            out.discard(&received);
+            assert_eq!(out.pending(), left);
         }
     }
 

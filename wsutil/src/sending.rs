@@ -345,9 +345,14 @@ impl<'a> Sending<'a> {
         Ok(payload)
     }
 
-    /// Appends bytes that are a frame already, or the rest of one.
-    pub(crate) fn put_bytes(&mut self, bytes: &[u8]) {
+    /// Appends bytes that are a frame already.
+    fn put_bytes(&mut self, bytes: &[u8]) {
         self.out.outbox.put_bytes(bytes);
+    }
+
+    /// Appends the rest of a frame, whose header went before it.
+    pub(crate) fn put_rest(&mut self, rest: &[u8]) {
+        self.out.outbox.put_rest(rest);
     }
 
     /// Takes note of written bytes, with `behind` bytes of a frame behind what waited: how many of

@@ -106,13 +106,17 @@ impl<S> Open<S> {
     ) {
         let Effects { is_slow, has_left, .. } = work.effects;
         (work.effects.is_slow, work.effects.has_left) = (false, false);
-        if panicked {
-            // It may be closing already.
-            let _ = work.endpoint.sending().close(CloseCode::INTERNAL_ERROR, "");
-            work.ending = Some(End::Panicked);
-        }
-        if is_slow && work.given_up.is_none() {
-            work.give_up(SLOW, End::Slow, context.now);
+        match (panicked, is_slow && work.given_up.is_none()) {
+            (true, true) => {
+                work.give_up((CloseCode::INTERNAL_ERROR, ""), End::Panicked, context.now);
+            }
+            (true, false) => {
+                // It may be closing already.
+                let _ = work.endpoint.sending().close(CloseCode::INTERNAL_ERROR, "");
+                work.ending = Some(End::Panicked);
+            }
+            (false, true) => work.give_up(SLOW, End::Slow, context.now),
+            (false, false) => {}
         }
         if has_left {
             let left = context.handle.shared.of(context.id).directory().take_left(context.id);

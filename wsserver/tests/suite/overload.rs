@@ -290,3 +290,28 @@ fn s12_who_sends_too_fast_is_told_1008() {
     good.send("still here").unwrap();
     assert_eq!(good.receive_owned().unwrap(), Some("still here".into()));
 }
+
+#[test]
+fn s12_who_takes_all_is_not_slow_however_little_may_wait() {
+    let served = serve(Config { max_queued_bytes: 4096, ..Config::default() });
+    let mut stream = served.upgraded();
+    // Their replies are gathered: more than may wait, if nobody tried the stream.
+    let frames = masked(&Frame::binary([7; 1024])).repeat(50);
+    stream.write_all(&frames).unwrap();
+    let mut echoes = vec![0; 50 * (4 + 1024)];
+    stream.read_exact(&mut echoes).unwrap();
+    assert!(echoes.chunks(1028).all(|echo| echo[4..] == [7; 1024]));
+}
+
+#[test]
+fn s12_a_close_is_told_though_more_than_may_be_sent_came_behind_it() {
+    let rate = Some(Rate { messages: 1, bytes: 1000 });
+    let served = serve(Config { rate, ..Config::default() });
+    let mut stream = served.upgraded();
+    let mut frames = masked(&Frame::text("close"));
+    frames.extend(masked(&Frame::text("one too many")));
+    stream.write_all(&frames).unwrap();
+    let mut told = [0; 2 + 2 + 11];
+    stream.read_exact(&mut told).unwrap();
+    assert_eq!(&told, b"\x88\x0d\x03\xe8as you wish");
+}

@@ -56,7 +56,7 @@ impl<'c, S: Transport> Reply<'c, S> {
             match self.write(rest) {
                 Ok(behind) => rest = &rest[behind..],
                 Err(error) => {
-                    self.sending.put_bytes(rest);
+                    self.sending.put_rest(rest);
                     return Err(error);
                 }
             }

@@ -113,7 +113,7 @@ impl Endpoint {
 
     /// What was lent before is not looked at any more.
     #[inline(always)]
-    fn release(&mut self) {
+    pub(super) fn release(&mut self) {
         self.holds = match self.holds {
             beginning @ Holds::Beginning { .. } => beginning,
             Holds::Piece { last: false, .. } => {

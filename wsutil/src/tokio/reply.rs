@@ -168,6 +168,6 @@ impl<S: AsyncWrite + Unpin> Future for Rest<'_, '_, '_, S> {
 
 impl<S> Drop for Rest<'_, '_, '_, S> {
     fn drop(&mut self) {
-        self.reply.sending.put_bytes(self.rest);
+        self.reply.sending.put_rest(self.rest);
     }
 }
