@@ -86,6 +86,7 @@ impl Outbox {
     }
 
     /// Appends the rest of a frame, of which all before it was put here.
+    #[cfg(feature = "std")]
     pub(crate) fn put_rest(&mut self, rest: &[u8]) {
         if self.pending() == 0 {
             self.begun = rest.len();
@@ -283,6 +284,7 @@ mod tests {
         }
     }
 
+    #[cfg(feature = "std")]
     #[test]
     fn the_rest_of_a_frame_is_begun_whatever_it_looks_like() {
         let received = [b'a'; 70_000];

@@ -351,6 +351,7 @@ impl<'a> Sending<'a> {
     }
 
     /// Appends the rest of a frame, whose header went before it.
+    #[cfg(feature = "std")]
     pub(crate) fn put_rest(&mut self, rest: &[u8]) {
         self.out.outbox.put_rest(rest);
     }
