@@ -16,7 +16,7 @@ use std::{
 
 use wscore::{Rejection, Request};
 use wsserver::{Admission, Client, EventFormat, Handler, Overload, Server, ServerHandle, To};
-use wsutil::{Message, OwnedMessage};
+use wsutil::Message;
 
 /// How often the file is looked at.
 const PERIOD: Duration = Duration::from_secs(1);
@@ -28,9 +28,12 @@ const ABOUT: &str = "Sends a file to all who watch it, whenever it changes.
 
 Usage: filewatch [--listen ADDR] FILE";
 
+/// The text of the file, or why there is none.
+type Content = Result<String, String>;
+
 /// What was sent last, for those who come.
 #[derive(Clone)]
-struct Watch(Arc<Mutex<OwnedMessage>>);
+struct Watch(Arc<Mutex<Content>>);
 
 impl Handler for Watch {
     type Session = ();
@@ -42,7 +45,8 @@ impl Handler for Watch {
     fn on_open(&self, client: &mut Client<'_, ()>) {
         let latest = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         // It can only fail for a client that is closing: it is on its way out.
-        let _ = client.send(&*latest);
+        let (event, text) = event(&latest);
+        let _ = EventFormat::DEFAULT.emit(client, event, text);
     }
 
     fn on_message(&self, _: &mut Client<'_, ()>, _: Message<'_>) {
@@ -52,17 +56,26 @@ impl Handler for Watch {
 
 impl Watch {
     /// Tells all what the file is like now, if it is not what they know.
-    fn tell(&self, server: &ServerHandle, message: &OwnedMessage) {
+    fn tell(&self, server: &ServerHandle, content: &Content) {
         {
             let mut latest = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            if *latest == *message {
+            if *latest == *content {
                 return;
             }
             // Before it is sent: who comes meanwhile gets it twice rather than not at all.
-            latest.clone_from(message);
+            latest.clone_from(content);
         }
         // Who does not keep up gets the latest only. It can only fail when the server has ended.
-        let _ = server.to(To::All).overload(Overload::KeepLatest(0)).send(message);
+        let all = server.to(To::All).overload(Overload::KeepLatest(0));
+        let (event, text) = event(content);
+        let _ = EventFormat::DEFAULT.emit_to(all, event, text);
+    }
+}
+
+fn event(content: &Content) -> (&'static str, &str) {
+    match content {
+        Ok(text) => ("content", text),
+        Err(why) => ("problem", why),
     }
 }
 
@@ -79,16 +92,11 @@ fn version(file: &Path) -> Version {
     }
 }
 
-/// The file as an event, and its version if it could be read.
-fn look(file: &Path, version: Version) -> (OwnedMessage, Version) {
+/// What is in the file, and its version if it could be read.
+fn look(file: &Path, version: Version) -> (Content, Version) {
     let content = version.clone().and_then(|_| read(file));
-    let format = EventFormat::default();
-    let encoded = match &content {
-        Ok(text) => format.encode("content", &**text),
-        Err(why) => format.encode("problem", &*format!("{}: {why}", file.display())),
-    };
-    // These names are valid.
-    (encoded.unwrap_or_else(|_| String::new().into()), content.and(version))
+    let seen = content.as_ref().map_or_else(|why| Err(why.clone()), |_| version);
+    (content.map_err(|why| format!("{}: {why}", file.display())), seen)
 }
 
 fn read(file: &Path) -> Result<String, String> {
@@ -107,8 +115,8 @@ fn main() {
     });
     let [file] = <[PathBuf; 1]>::try_from(files)
         .unwrap_or_else(|_| common::fail("one file is wanted; --help says more"));
-    let (message, mut last) = look(&file, version(&file));
-    let watch = Watch(Arc::new(Mutex::new(message)));
+    let (content, mut last) = look(&file, version(&file));
+    let watch = Watch(Arc::new(Mutex::new(content)));
     let builder = Server::builder()
         .connect_path("/ws")
         .page("/", "text/html; charset=utf-8", include_str!("index.html"))
@@ -121,8 +129,8 @@ fn main() {
             let now = version(&file);
             // What could not be read may be readable now without a change.
             if now.is_err() || now != last {
-                let (message, seen) = look(&file, now);
-                watch.tell(&server, &message);
+                let (content, seen) = look(&file, now);
+                watch.tell(&server, &content);
                 last = seen;
             }
         }

@@ -285,11 +285,13 @@ impl<'a> Sending<'a> {
         while self.pending() > 0 {
             let written = match self.one_piece() {
                 Some(piece) => stream.write(piece),
+                None if self.is_in_few_pieces() => {
+                    let mut slices = [IoSlice::new(&[]); FEW_SLICES];
+                    stream.write_vectored(self.slices(&[], &mut slices))
+                }
                 None => {
-                    let mut slices = [IoSlice::new(&[]); MANY_SLICES / 2];
-                    let pieces = slices.iter_mut().zip(self.pieces());
-                    let count = pieces.map(|(slice, piece)| *slice = IoSlice::new(piece)).count();
-                    stream.write_vectored(&slices[..count])
+                    let mut slices = [IoSlice::new(&[]); MANY_SLICES];
+                    stream.write_vectored(self.slices(&[], &mut slices))
                 }
             };
             match written {

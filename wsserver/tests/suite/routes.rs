@@ -70,6 +70,16 @@ fn next(client: &mut Connection<TcpStream>) -> String {
     }
 }
 
+/// Sends each request, and gets its response.
+fn are_answered(rows: &[(&str, &str)]) {
+    let served = serve();
+    let mut client = served.connect();
+    for (request, response) in rows {
+        client.send(*request).unwrap();
+        assert_eq!(next(&mut client), *response);
+    }
+}
+
 #[test]
 fn s9_requests_are_answered_with_their_id() {
     let rows = [
@@ -98,12 +108,7 @@ fn s9_requests_are_answered_with_their_id() {
             r#"{"message":"expected value at line 1 column 1","body":"","id":6,"code":400}"#,
         ),
     ];
-    let served = serve();
-    let mut client = served.connect();
-    for (request, response) in rows {
-        client.send(request).unwrap();
-        assert_eq!(next(&mut client), response);
-    }
+    are_answered(&rows);
 }
 
 #[test]
@@ -134,12 +139,7 @@ fn s9_what_no_route_is_for_is_told_so() {
             r#"{"message":"invalid type: integer `7`, expected a request at line 1 column 1","body":"","id":0,"code":400}"#,
         ),
     ];
-    let served = serve();
-    let mut client = served.connect();
-    for (request, response) in rows {
-        client.send(request).unwrap();
-        assert_eq!(next(&mut client), response);
-    }
+    are_answered(&rows);
 }
 
 #[test]
